@@ -1,0 +1,70 @@
+"""Connections to PostgreSQL and the tenant wall: every transaction is bound to one organization or to none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+if TYPE_CHECKING:
+    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+else:
+    Connection = Any
+
+APP_ROLE = "refref_app"
+
+
+class Database:
+    """A pool of connections that have all become `refref_app`, which row-level security binds to one organization."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def open(cls, dsn: str, *, max_size: int = 10) -> Database:
+        """Open a pool on `dsn` (postgresql://...); raises OSError or asyncpg.PostgresError when it cannot be reached.
+
+        The role is a start-up setting, so that RESET ROLE on such a connection leads back to `refref_app`.
+        """
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=max_size,
+            server_settings={"role": APP_ROLE, "application_name": "refref", "timezone": "UTC"},
+            command_timeout=60,
+        )
+        return cls(pool)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def tenant(self, organization_id: str) -> AsyncIterator[Connection]:
+        """One transaction that sees the rows of `organization_id` alone; commits at the end, rolls back on an exception."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await enter_tenant(connection, organization_id)
+            yield connection
+
+    @asynccontextmanager
+    async def reference(self) -> AsyncIterator[Connection]:
+        """One transaction that sees reference tables alone (organizations, users, look-ups) and no tenant's rows."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def plain(self) -> AsyncIterator[Connection]:
+        """A connection without a transaction, for single statements and LISTEN."""
+        async with self._pool.acquire() as connection:
+            yield connection
+
+
+async def enter_tenant(connection: Connection, organization_id: str) -> None:
+    """Bind the running transaction to one organization (row-level security reads the setting)."""
+    await connection.execute("select set_config('app.organization_id', $1, true)", organization_id)
+
+
+async def lock_books(connection: Connection, connection_id: str) -> None:
+    """Wait for the right to write a connection's books; held until the transaction ends."""
+    await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", connection_id)
