@@ -1,0 +1,1 @@
+"""zstd dictionaries for stored bodies; numbered, never changed once released."""
