@@ -1,0 +1,200 @@
+"""Invoices and invoice payments in every shape. Amounts in minor units, instants in unix seconds."""
+
+from __future__ import annotations
+
+from refref.core.facts import CarrierKind, InvoicePaymentState, InvoiceState, Kind
+from refref.stripe.readers.carriers import Discounts, metadata_carriers
+from refref.stripe.readers.lines import invoice_line
+from refref.stripe.readers.probe import (
+    Payload,
+    flag,
+    identifier,
+    label,
+    rows,
+    section,
+    text,
+    text_or_none,
+    whole,
+    whole_or_none,
+)
+from refref.stripe.readers.ranks import INVOICE_PAYMENT_RANK, INVOICE_RANK
+from refref.stripe.readers.scene import Scene
+from refref.stripe.reading import NeedKind
+
+
+def read_invoice(invoice: Payload, scene: Scene) -> None:
+    """An invoice: its state, its links, the promotion codes on it, and the subscription metadata it was made with."""
+    stripe_id = identifier(invoice)
+    created_at = whole_or_none(invoice, "created") or 0
+    state = _state(invoice, created_at)
+    if not state.has_all_lines:
+        scene.need(NeedKind.INVOICE_LINES, stripe_id)
+    discounts = _discounts(invoice, scene.seen_at)
+    if discounts.is_incomplete:
+        scene.need(NeedKind.INVOICE_DISCOUNTS, stripe_id)
+    if _hides_off_stripe(invoice, state):
+        scene.need(NeedKind.INVOICE_OFF_STRIPE, stripe_id)
+    carriers = discounts.carriers + metadata_carriers(invoice, CarrierKind.INVOICE_METADATA, created_at)
+    subscription_id, of_subscription = _subscription(invoice, scene)
+    customer_id = scene.follow(invoice, "customer", "customer") or scene.follow(invoice, "customer_account", "account")
+    snapshot = metadata_carriers(of_subscription, CarrierKind.SUBSCRIPTION_METADATA, created_at)
+    if snapshot and subscription_id is not None:
+        scene.add(subscription_id, Kind.SUBSCRIPTION, links=(customer_id, stripe_id), carriers=snapshot)
+        snapshot = ()
+    scene.add(
+        stripe_id,
+        Kind.INVOICE,
+        state,
+        rank=INVOICE_RANK.get(state.status, 0),
+        weight=4 * len(state.lines) + 2 * state.has_all_lines + (state.amount_off_stripe > 0),
+        links=(
+            customer_id,
+            subscription_id,
+            scene.follow(invoice, "payment_intent", "payment_intent"),
+            scene.follow(invoice, "charge", "charge"),
+            *_payments(invoice, scene),
+        ),
+        carriers=carriers + snapshot,
+    )
+
+
+def read_invoice_payment(payment: Payload, scene: Scene) -> None:
+    """An invoice payment (basil and later): what ties an invoice to its payment intent or charge."""
+    stripe_id = identifier(payment)
+    status = text(payment, "status")
+    means = section(payment, "payment")
+    scene.add(
+        stripe_id,
+        Kind.INVOICE_PAYMENT,
+        InvoicePaymentState(
+            status=status,
+            amount_paid=whole_or_none(payment, "amount_paid") or 0,
+            currency=_currency(payment),
+            paid_at=whole_or_none(section(payment, "status_transitions"), "paid_at"),
+        ),
+        rank=INVOICE_PAYMENT_RANK.get(status, 0),
+        links=(
+            scene.follow(payment, "invoice", "invoice"),
+            scene.follow(means, "payment_intent", "payment_intent"),
+            scene.follow(means, "charge", "charge"),
+        ),
+    )
+
+
+def _state(invoice: Payload, created_at: int) -> InvoiceState:
+    status = text(invoice, "status")
+    total = whole(invoice, "total")
+    amount_paid, off_stripe = _paid(invoice, status)
+    tax = _tax(invoice, total)
+    listed = invoice.get("lines")
+    lines: tuple[Payload, ...] | list[Payload] = ()
+    has_all = False
+    if listed is not None:
+        listed = section(invoice, "lines")
+        lines = list(rows(listed, "data"))
+        count = whole_or_none(listed, "total_count")
+        has_all = not flag(listed, "has_more") and (count is None or count <= len(lines))
+    return InvoiceState(
+        status=status,
+        currency=text(invoice, "currency").lower(),
+        total=total,
+        subtotal=whole(invoice, "subtotal"),
+        amount_paid=amount_paid,
+        amount_off_stripe=off_stripe,
+        tax=tax,
+        total_excluding_tax=total - tax,
+        shipping=_shipping(invoice),
+        created_at=created_at,
+        paid_at=whole_or_none(section(invoice, "status_transitions"), "paid_at"),
+        billing_reason=text_or_none(invoice, "billing_reason"),
+        number=label(invoice, "number"),
+        email=label(invoice, "customer_email"),
+        lines=tuple([invoice_line(line) for line in lines]),
+        has_all_lines=has_all,
+    )
+
+
+def _paid(invoice: Payload, status: str) -> tuple[int, int]:
+    """Money paid, out-of-band money included, and the out-of-band part.
+
+    Before basil amount_paid leaves out-of-band money out and `paid_out_of_band` says that the rest of amount_due came
+    that way; since basil amount_paid includes it, and since 2026-05-27 `amount_paid_off_stripe` tells how much.
+    """
+    paid = whole(invoice, "amount_paid")
+    off_stripe = whole_or_none(invoice, "amount_paid_off_stripe")
+    if off_stripe is not None:
+        return paid, off_stripe
+    if status != "paid" or not flag(invoice, "paid_out_of_band"):
+        return paid, 0
+    due = whole(invoice, "amount_due")
+    return (due, due - paid) if due > paid else (paid, paid)
+
+
+def _hides_off_stripe(invoice: Payload, state: InvoiceState) -> bool:
+    # From 2025-03-31 to 2026-05-27 nothing in the payload tells out-of-band money from other money.
+    return (
+        state.status == "paid"
+        and state.amount_paid > 0
+        and invoice.get("amount_paid_off_stripe") is None
+        and invoice.get("paid_out_of_band") is None
+    )
+
+
+def _tax(invoice: Payload, total: int) -> int:
+    """Every tax on the invoice, inclusive and exclusive, shipping's too."""
+    excluding = whole_or_none(invoice, "total_excluding_tax")
+    if excluding is not None:
+        return total - excluding
+    tax = whole_or_none(invoice, "tax")
+    if tax is not None:
+        return tax
+    key = "total_taxes" if invoice.get("total_taxes") else "total_tax_amounts"
+    return sum(whole(row, "amount") for row in rows(invoice, key))
+
+
+def _shipping(invoice: Payload) -> int:
+    if invoice.get("shipping_cost") is None:
+        return whole_or_none(invoice, "amount_shipping") or 0
+    return shipping_without_tax(section(invoice, "shipping_cost"))
+
+
+def shipping_without_tax(cost: Payload) -> int:
+    """Net shipping of `shipping_cost`; amount_total less amount_tax holds for inclusive and exclusive tax alike."""
+    total = whole_or_none(cost, "amount_total")
+    if total is None:
+        return whole_or_none(cost, "amount_subtotal") or 0
+    return total - (whole_or_none(cost, "amount_tax") or 0)
+
+
+def _discounts(invoice: Payload, seen_at: int) -> Discounts:
+    found = Discounts(seen_at)
+    found.one(invoice, "discount")
+    found.many(invoice, "discounts")
+    found.of_amounts(invoice, "total_discount_amounts")
+    for line in rows(section(invoice, "lines"), "data"):
+        found.many(line, "discounts")
+        found.of_amounts(line, "discount_amounts")
+    return found
+
+
+def _subscription(invoice: Payload, scene: Scene) -> tuple[str | None, Payload]:
+    """The subscription's id and the details that hold its metadata, from `parent` (basil) or the invoice itself."""
+    parent = section(invoice, "parent")
+    details = section(parent, "subscription_details")
+    subscription_id = scene.follow(details, "subscription", "subscription")
+    if subscription_id is None:
+        subscription_id = scene.follow(invoice, "subscription", "subscription")
+    if not details.get("metadata"):
+        details = section(invoice, "subscription_details")
+    return subscription_id, details
+
+
+def _payments(invoice: Payload, scene: Scene) -> list[str]:
+    if invoice.get("payments") is None:
+        return []
+    return [scene.enter(row, "invoice_payment") for row in rows(section(invoice, "payments"), "data")]
+
+
+def _currency(payload: Payload) -> str | None:
+    currency = text_or_none(payload, "currency")
+    return None if currency is None else currency.lower()
