@@ -1,0 +1,63 @@
+"""Read queries for lists and sums, used by the merchant's pages and by the JSON API.
+
+Each takes the organization (and the connection), pages by keyset (`Page.next_cursor`) and returns frozen dataclasses.
+They write nothing and decide nothing. Raise Refused("invalid_cursor") for a cursor that was not handed out.
+"""
+
+from refref.db.reports.customers import CustomerRow, ReferralRow, customer_by_id, customers_page, referrals_page
+from refref.db.reports.events import EventDetail, EventRow, event_by_id, events_page
+from refref.db.reports.overview import CurrencyTotals, DayTotals, Overview, daily_trend, overview_totals
+from refref.db.reports.paging import Amount, Page
+from refref.db.reports.participants import (
+    Balance,
+    CodeRow,
+    ParticipantRow,
+    balances_of,
+    codes_of,
+    participant_by_id,
+    participants_page,
+)
+from refref.db.reports.rewards import (
+    DecisionRow,
+    LedgerEntryRow,
+    RewardRow,
+    decision_reasons,
+    decisions_page,
+    ledger_entries_of_reward,
+    reward_by_id,
+    rewards_page,
+)
+
+__all__ = [
+    "Amount",
+    "Balance",
+    "CodeRow",
+    "CurrencyTotals",
+    "CustomerRow",
+    "DayTotals",
+    "DecisionRow",
+    "EventDetail",
+    "EventRow",
+    "LedgerEntryRow",
+    "Overview",
+    "Page",
+    "ParticipantRow",
+    "ReferralRow",
+    "RewardRow",
+    "balances_of",
+    "codes_of",
+    "customer_by_id",
+    "customers_page",
+    "daily_trend",
+    "decision_reasons",
+    "decisions_page",
+    "event_by_id",
+    "events_page",
+    "ledger_entries_of_reward",
+    "overview_totals",
+    "participant_by_id",
+    "participants_page",
+    "referrals_page",
+    "reward_by_id",
+    "rewards_page",
+]

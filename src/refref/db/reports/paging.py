@@ -1,0 +1,106 @@
+"""Keyset paging and optional filters of the read queries: no offsets, every value a bound parameter."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+import asyncpg
+import msgspec
+
+from refref.core.refusals import Refused
+
+T = TypeVar("T")
+
+MAX_LIMIT = 200
+EARLIEST = datetime(1, 1, 1, tzinfo=UTC)  # sorts what has no instant
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some rows, and where the next ones start (None: there are no more)."""
+
+    rows: tuple[T, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Whole minor units of one currency (lower case)."""
+
+    currency: str
+    amount_minor: int
+
+
+class Filter:
+    """Collects conditions with `?` for each value and numbers them for PostgreSQL."""
+
+    def __init__(self, sql: str) -> None:
+        self._sql = sql
+        self._conditions: list[str] = []
+        self._values: list[object] = []
+
+    def add(self, condition: str, *values: object) -> None:
+        """Require a condition; each `?` in it stands for the next value."""
+        for value in values:
+            self._values.append(value)
+            condition = condition.replace("?", f"${len(self._values)}", 1)
+        self._conditions.append(condition)
+
+    def add_given(self, condition: str, value: object) -> None:
+        """Require the condition unless `value` is None or empty (a filter nobody chose)."""
+        if value not in (None, ""):
+            self.add(condition, value)
+
+    def add_search(self, columns: Sequence[str], text: str | None) -> None:
+        """Require that one of the columns contains `text`, whatever its case."""
+        if text and text.strip():
+            pattern = "%" + text.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+            self.add("(" + " or ".join(f"{column} ilike ?" for column in columns) + ")", *[pattern] * len(columns))
+
+    def query(self, limit: int) -> tuple[str, list[object]]:
+        """The statement, `{where}` and `{limit}` filled in, and its values; asks for one row more than `limit`."""
+        where = " and ".join(self._conditions) or "true"
+        values = [*self._values, limit + 1]
+        return self._sql.replace("{where}", where).replace("{limit}", f"${len(values)}"), values
+
+
+def page_of(
+    records: Sequence[asyncpg.Record], limit: int, make: Callable[[asyncpg.Record], T], key: Sequence[str]
+) -> Page[T]:
+    """The page of `limit` + 1 fetched records; `key` names the columns that the list is ordered by."""
+    shown = records[:limit]
+    cursor = encode_cursor([shown[-1][name] for name in key]) if len(records) > limit else None
+    return Page(tuple(make(record) for record in shown), cursor)
+
+
+def clamp_limit(limit: int) -> int:
+    """Between 1 and MAX_LIMIT rows."""
+    return max(1, min(limit, MAX_LIMIT))
+
+
+def encode_cursor(key: Sequence[object]) -> str:
+    """An opaque string for the last row's sort key."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(list(key))).decode().rstrip("=")
+
+
+def decode_instant_and_id(cursor: str) -> tuple[datetime, str]:
+    """The (instant, id) of a cursor; raises Refused on anything that we did not hand out."""
+    return _decode(cursor, tuple[datetime, str])
+
+
+def decode_number(cursor: str) -> int:
+    """The number of a cursor; raises Refused on anything that we did not hand out."""
+    return _decode(cursor, tuple[int])[0]
+
+
+def _decode(cursor: str, shape: type[T]) -> T:
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        return msgspec.json.decode(raw, type=shape)
+    except (binascii.Error, ValueError, msgspec.DecodeError) as error:
+        raise Refused("invalid_cursor", "This page link is not valid. Start from the first page.", "cursor") from error

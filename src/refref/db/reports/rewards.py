@@ -1,0 +1,209 @@
+"""Rewards, the ledger entries behind them, and the decision on every payment. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import asyncpg
+
+from refref.db.pool import Connection
+from refref.db.reports.paging import Filter, Page, clamp_limit, decode_instant_and_id, page_of
+
+RewardStatus = Literal["pending", "payable", "held", "reversed"]
+Outcome = Literal["rewarded", "refused", "waiting"]
+
+
+@dataclass(frozen=True, slots=True)
+class RewardRow:
+    reward_id: str
+    program_id: str
+    program_name: str
+    participant_id: str
+    participant_name: str
+    payment_key: str
+    rule_id: str
+    referee_id: str
+    terms_version: int
+    kind: str
+    status: RewardStatus
+    currency: str
+    amount_minor: int
+    reversed_minor: int
+    occurred_at: datetime
+    hold_until: datetime
+    created_at: datetime
+
+    @property
+    def net_minor(self) -> int:
+        """What is left of it after reversals."""
+        return self.amount_minor - self.reversed_minor
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntryRow:
+    """One posting of one entry: a positive amount that moved from a source to a destination."""
+
+    entry_id: str
+    kind: str
+    reason: str
+    posted_at: datetime
+    currency: str
+    amount_minor: int
+    source_account: str
+    source_owner: str
+    destination_account: str
+    destination_owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    payment_key: str
+    program_id: str  # '' when no program is concerned
+    program_name: str | None
+    referee_id: str
+    referee_email: str | None
+    participant_id: str | None
+    participant_name: str | None
+    outcome: Outcome
+    reason: str | None  # stable code, set unless rewarded
+    occurred_at: datetime
+    currency: str
+    paid_minor: int
+    base_minor: int
+    refunded_minor: int
+    earned_minor: int
+    reversed_minor: int
+    recheck_at: datetime | None
+
+
+_REWARDS = """
+select r.reward_id, r.program_id, g.name as program_name, r.participant_id, p.name as participant_name, r.payment_key,
+       r.rule_id, r.referee_id, r.terms_version, r.kind, r.status, r.currency, r.amount_minor, r.reversed_minor,
+       r.occurred_at, r.hold_until, r.created_at
+from reward r
+join program g on g.organization_id = r.organization_id and g.program_id = r.program_id
+join participant p on p.organization_id = r.organization_id and p.participant_id = r.participant_id
+where {where} order by r.occurred_at desc, r.reward_id desc limit {limit}
+"""
+_ENTRIES = """
+select e.entry_id, e.kind, e.reason, e.posted_at, p.currency, p.amount_minor, p.source_account, p.source_owner,
+       p.destination_account, p.destination_owner
+from ledger_entry e
+join ledger_posting p on p.organization_id = e.organization_id and p.entry_id = e.entry_id
+where e.organization_id = $1 and e.reward_id = $2
+order by e.posted_at, e.entry_id, p.posting_no
+"""
+_DECISIONS = """
+select d.payment_key, d.program_id, g.name as program_name, d.referee_id, c.email as referee_email, d.participant_id,
+       p.name as participant_name, d.outcome, d.reason, d.occurred_at, d.currency, d.paid_minor, d.base_minor,
+       d.refunded_minor, d.earned_minor, d.reversed_minor, d.recheck_at, d.payment_key || ' ' || d.program_id as page_id
+from decision d
+left join program g on g.organization_id = d.organization_id and g.program_id = d.program_id
+left join participant p on p.organization_id = d.organization_id and p.participant_id = d.participant_id
+left join customer c on c.organization_id = d.organization_id and c.connection_id = d.connection_id
+     and c.stripe_customer_id = d.referee_id
+where {where} order by d.occurred_at desc, page_id desc limit {limit}
+"""
+
+
+async def rewards_page(
+    tx: Connection,
+    organization_id: str,
+    connection_id: str,
+    *,
+    status: RewardStatus | None = None,
+    participant_id: str | None = None,
+    program_id: str | None = None,
+    currency: str | None = None,
+    referee_id: str | None = None,
+    payment_key: str | None = None,
+    search: str | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page[RewardRow]:
+    """Rewards, the latest payment first. `search`: reward, payment or customer id, participant's name or e-mail."""
+    limit = clamp_limit(limit)
+    wanted = Filter(_REWARDS)
+    wanted.add("r.organization_id = ? and r.connection_id = ?", organization_id, connection_id)
+    wanted.add_given("r.status = ?", status)
+    wanted.add_given("r.participant_id = ?", participant_id)
+    wanted.add_given("r.program_id = ?", program_id)
+    wanted.add_given("r.currency = lower(?)", currency)
+    wanted.add_given("r.referee_id = ?", referee_id)
+    wanted.add_given("r.payment_key = ?", payment_key)
+    wanted.add_search(("r.reward_id", "r.payment_key", "r.referee_id", "p.name", "p.email"), search)
+    if cursor:
+        wanted.add("(r.occurred_at, r.reward_id) < (?, ?)", *decode_instant_and_id(cursor))
+    sql, values = wanted.query(limit)
+    return page_of(await tx.fetch(sql, *values), limit, _reward_row, ["occurred_at", "reward_id"])
+
+
+async def reward_by_id(
+    tx: Connection, organization_id: str, reward_id: str, *, connection_id: str | None = None
+) -> RewardRow | None:
+    """One reward; None when the organization (and connection, where given) has none of that id."""
+    wanted = Filter(_REWARDS)
+    wanted.add("r.organization_id = ? and r.reward_id = ?", organization_id, reward_id)
+    wanted.add_given("r.connection_id = ?", connection_id)
+    sql, values = wanted.query(1)
+    row = await tx.fetchrow(sql, *values)
+    return None if row is None else _reward_row(row)
+
+
+async def ledger_entries_of_reward(tx: Connection, organization_id: str, reward_id: str) -> tuple[LedgerEntryRow, ...]:
+    """Every posting of every entry of a reward, the oldest first."""
+    return tuple(LedgerEntryRow(**dict(row)) for row in await tx.fetch(_ENTRIES, organization_id, reward_id))
+
+
+async def decisions_page(
+    tx: Connection,
+    organization_id: str,
+    connection_id: str,
+    *,
+    outcome: Outcome | None = None,
+    reason: str | None = None,
+    program_id: str | None = None,
+    referee_id: str | None = None,
+    since: datetime | None = None,
+    search: str | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page[DecisionRow]:
+    """Payments with what was decided per program, the latest first. `search`: payment or customer id, e-mail, name."""
+    limit = clamp_limit(limit)
+    wanted = Filter(_DECISIONS)
+    wanted.add("d.organization_id = ? and d.connection_id = ?", organization_id, connection_id)
+    wanted.add_given("d.outcome = ?", outcome)
+    wanted.add_given("d.reason = ?", reason)
+    wanted.add_given("d.program_id = ?", program_id)
+    wanted.add_given("d.referee_id = ?", referee_id)
+    wanted.add_given("d.occurred_at >= ?", since)
+    wanted.add_search(("d.payment_key", "d.referee_id", "c.email", "p.name"), search)
+    if cursor:
+        wanted.add(
+            "(d.occurred_at, d.payment_key || ' ' || d.program_id) < (?, ?)",
+            *decode_instant_and_id(cursor),
+        )
+    sql, values = wanted.query(limit)
+    return page_of(await tx.fetch(sql, *values), limit, _decision_row, ["occurred_at", "page_id"])
+
+
+async def decision_reasons(tx: Connection, organization_id: str, connection_id: str) -> tuple[str, ...]:
+    """The reason codes that occur, for the filter of the list."""
+    rows = await tx.fetch(
+        "select distinct reason from decision where organization_id = $1 and connection_id = $2"
+        " and reason is not null order by reason",
+        organization_id,
+        connection_id,
+    )
+    return tuple(row["reason"] for row in rows)
+
+
+def _reward_row(row: asyncpg.Record) -> RewardRow:
+    return RewardRow(**dict(row))
+
+
+def _decision_row(row: asyncpg.Record) -> DecisionRow:
+    return DecisionRow(**{name: row[name] for name in DecisionRow.__slots__})
