@@ -541,9 +541,10 @@ $$;
 -- Intake's cache: every webhook path with its signing secrets, still encrypted.
 create function webhook_secrets(p_connection_id text)
 returns table (organization_id text, mode text, stripe_account_id text, status text, key_id text, nonce bytea,
-               ciphertext bytea, expires_at timestamptz)
+               ciphertext bytea, expires_at timestamptz, secret_id text)
 language sql security definer set search_path = public, pg_temp stable as $$
-  select c.organization_id, c.mode, c.stripe_account_id, c.status, s.key_id, s.nonce, s.ciphertext, s.expires_at
+  select c.organization_id, c.mode, c.stripe_account_id, c.status, s.key_id, s.nonce, s.ciphertext, s.expires_at,
+         s.secret_id
   from webhook_path p
   join connection c on c.organization_id = p.organization_id and c.connection_id = p.connection_id
   left join connection_secret s on s.organization_id = c.organization_id and s.connection_id = c.connection_id

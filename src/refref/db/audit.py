@@ -1,0 +1,56 @@
+"""The audit log: who did what to which subject. Append-only by its grants; never holds secrets or personal data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from refref.db.pool import Connection
+from refref.ids import new_id
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    audit_id: str
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    details: str  # JSON
+
+
+async def record(
+    tx: Connection,
+    organization_id: str,
+    *,
+    at: datetime,
+    actor: str,
+    action: str,
+    subject: str,
+    details: Mapping[str, str | int | bool | None] | None = None,
+) -> None:
+    """Add an entry: `actor` is user:usr_…, key:key_… or system; `action` noun.verb; `subject` an id."""
+    await tx.execute(
+        "insert into audit_log (organization_id, audit_id, at, actor, action, subject, details)"
+        " values ($1, $2, $3, $4, $5, $6, $7)",
+        organization_id,
+        new_id("audit"),
+        at,
+        actor,
+        action,
+        subject,
+        json.dumps(details or {}),
+    )
+
+
+async def latest_entries(tx: Connection, organization_id: str, limit: int) -> list[AuditEntry]:
+    """The newest entries first."""
+    rows = await tx.fetch(
+        "select audit_id, at, actor, action, subject, details from audit_log where organization_id = $1"
+        " order by audit_id desc limit $2",
+        organization_id,
+        limit,
+    )
+    return [AuditEntry(**row) for row in rows]
