@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from refref.core.facts import CarrierKind, CustomerState, Kind, SubscriptionState
 from refref.stripe.readers.carriers import Discounts, metadata_carriers
 from refref.stripe.readers.lines import priced
@@ -95,7 +97,7 @@ def read_subscription(subscription: Payload, scene: Scene) -> None:
     )
 
 
-def _state(subscription: Payload, status: str, items: list[Payload] | tuple[Payload, ...]) -> SubscriptionState:
+def _state(subscription: Payload, status: str, items: Sequence[Payload]) -> SubscriptionState:
     products: set[str] = set()
     prices: set[str] = set()
     quantities: list[int] = []

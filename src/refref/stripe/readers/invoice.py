@@ -131,12 +131,13 @@ def _paid(invoice: Payload, status: str) -> tuple[int, int]:
 
 
 def _hides_off_stripe(invoice: Payload, state: InvoiceState) -> bool:
-    # From 2025-03-31 to 2026-05-27 nothing in the payload tells out-of-band money from other money.
+    # From 2025-03-31 to 2026-05-27 nothing in the payload tells out-of-band money from other money (`paid` is older).
     return (
         state.status == "paid"
         and state.amount_paid > 0
         and invoice.get("amount_paid_off_stripe") is None
         and invoice.get("paid_out_of_band") is None
+        and invoice.get("paid") is None
     )
 
 
