@@ -7,62 +7,152 @@
     header = sign(raw, "whsec_x", sb.now)                            # refref.sandbox.deliveries
     old = render(sb.get(invoice_id), "2025-02-24.acacia")            # refref.sandbox.versions
 
-Every method returns a copy of the object as it is when the method ends, in the canonical shape (API 2026-10-28.endive; keys
-that start with `_` are private and are dropped by `render`). `sb.get(id)` gives the present state of any object,
-`sb.all(kind)` all of one kind, oldest first (`sb.all("invoice")`). `sb.events` is the list of events, oldest first,
-`sb.events_since(n)` those after the first n. `sb.now` is the clock in unix seconds. Arguments called `customer`, `price`, ... take ids.
-Amounts are Stripe's minor units. A refusal raises `refref.sandbox.errors.StripeError` (status, code, param, message).
-Times: `advance` takes unix seconds, an ISO string or a datetime.
+Every method returns a copy of the object as it is when the method ends, in the canonical shape (API
+2026-10-28.endive; keys that start with `_` are private and are dropped by `render`). `sb.get(id)` gives the present
+state of any object, `sb.all(kind)` all of one kind, oldest first (`sb.all("invoice")`). `sb.events` is the list of
+events, oldest first, `sb.events_since(n)` those after the first n. `sb.now` is the clock in unix seconds. Arguments
+called `customer`, `price`, ... take ids. Amounts are Stripe's minor units. A refusal raises
+`refref.sandbox.errors.StripeError` (status, code, param, message). Times: `advance` takes unix seconds, an ISO string
+or a datetime.
 
-Cards: `"visa"` (4242..., pays), `"mastercard"`, `"amex"` (own fingerprints), `"declined"` (4000...0002, always declined),
-`"sepa"` (asynchronous: pending until `settle_session`). Any other word is a card that pays and whose fingerprint is made from it.
+Cards: `"visa"` (4242..., pays), `"mastercard"`, `"amex"` (own fingerprints), `"declined"` (4000...0002, always
+declined), `"sepa"` (asynchronous: pending until `settle_session`). Any other word is a card that pays and whose
+fingerprint is made from it.
 
-| method | emits, in this order |
-|---|---|
-| `create_product(name, *, id=None, metadata=None)` | product.created |
-| `create_price(product, currency, unit_amount, *, interval=None, interval_count=1, id=None, tax_behavior="unspecified", metadata=None)` | price.created; `interval` day, week, month, year or None for one-off |
-| `create_tax_rate(rate_bps, *, inclusive, name="Tax")` | tax_rate.created |
-| `create_coupon(*, percent_off=None, amount_off=None, currency=None, duration="once", duration_in_months=None, id=None, products=None, name=None, metadata=None)` | coupon.created |
-| `delete_coupon(coupon)` | coupon.deleted; existing discounts stay |
-| `create_promotion_code(coupon, code, *, customer=None, max_redemptions=None, expires_at=None, metadata=None)` | promotion_code.created |
-| `update_promotion_code(promotion_code, *, active=None, metadata=None)` | promotion_code.updated |
-| `create_customer(*, email=None, name=None, id=None, metadata=None, card="visa", country=None)` | customer.created |
-| `update_customer(customer, **changes)` | customer.updated; `metadata` merges, `card=` changes the default card |
-| `delete_customer(customer)` | customer.subscription.deleted for each live one, customer.deleted |
-| `credit_customer(customer, amount, *, currency="usd", description=None, metadata=None)` | customer.updated; amount **negative** = credit; returns the customer_balance_transaction |
-| `checkout(*, mode, line_items, customer=None, **more)` | nothing; returns the open session. `line_items`: `[{"price": id, "quantity": 1}]` or `price_data`. `more`: customer_email, customer_creation ("always"/"if_required"), client_reference_id, metadata, payment_intent_data, subscription_data ({"metadata", "trial_period_days"}), invoice_creation ({"enabled": True}), discounts ([{"promotion_code": id}] or [{"coupon": id}]), allow_promotion_codes, tax_rate (id, all lines), shipping (amount), success_url, cancel_url, expires_at, presentment_currency (adaptive pricing, one-off only) |
-| `pay_session(session, *, card="visa", email=None, name=None, promotion_code=None)` | payment, no invoice: [customer.created], payment_intent.created, charge.succeeded, charge.updated, payment_intent.succeeded, checkout.session.completed. With invoice_creation, before the session: invoice.created, .finalized, .paid, .payment_succeeded, invoice_payment.paid. Subscription: [customer.created], [customer.discount.created], customer.subscription.created (incomplete; trialing with a trial), invoice.created, .finalized, payment_intent.created, charge.succeeded, charge.updated, payment_intent.succeeded, invoice.paid, .payment_succeeded, invoice_payment.paid, customer.subscription.updated, checkout.session.completed. Nothing to pay: payment_status `no_payment_required`, no payment events, invoice.paid of 0. Setup: setup_intent.created, .succeeded, checkout.session.completed. Card "sepa" (mode payment): payment_intent.created, .processing, charge.pending, checkout.session.completed with payment_status unpaid |
-| `settle_session(session, *, succeeded=True)` | charge.succeeded, charge.updated, payment_intent.succeeded, [invoice events], checkout.session.async_payment_succeeded; or charge.failed, payment_intent.payment_failed, checkout.session.async_payment_failed |
-| `expire_session(session)` | checkout.session.expired |
-| `sell(*, price, quantity=1, customer=None, card="visa", email=None, name=None, promotion_code=None, **more)` | `checkout` and `pay_session` in one; mode from the price; returns the session |
-| `create_payment_intent(amount, currency, *, customer=None, card="visa", confirm=True, metadata=None, description=None)` | payment_intent.created, charge.succeeded, charge.updated, payment_intent.succeeded; a declined card: charge.failed, payment_intent.payment_failed and raises 402 |
-| `create_charge(amount, currency, *, customer=None, card="visa", metadata=None, description=None)` | charge.succeeded, charge.updated; a bare charge, payment_intent null |
-| `subscribe(customer, *, price=None, items=None, quantity=1, trial_days=None, coupon=None, promotion_code=None, tax_rate=None, metadata=None, collection_method="charge_automatically", card=None)` | as the subscription part of pay_session (created as active, without the session); a declined card leaves it `incomplete` with charge.failed, payment_intent.payment_failed, invoice.payment_failed; `send_invoice` leaves the invoice open |
-| `change_subscription(subscription, *, price=None, quantity=None, item=None, proration_behavior="create_prorations", scheduled=False, metadata=None)` | customer.subscription.updated with previous_attributes; `always_invoice`: invoice.* with billing_reason subscription_update (net negative: invoice.paid of 0 and customer.updated with the balance); `create_prorations`: invoiceitem.created twice, billed at the next renewal. `scheduled=True`: request.id null, subscription_schedule.updated is not emitted. Without item the first item changes; another interval starts a new period now |
-| `set_discount(subscription, *, coupon=None, promotion_code=None)` | customer.discount.created (deleted first if there was one), customer.subscription.updated; neither given: removes |
-| `pause_subscription(subscription, *, behavior="void")`, `resume_subscription(subscription)` | customer.subscription.updated (pause_collection; renewal invoices are voided, kept as draft or marked uncollectible by behavior) |
-| `cancel_subscription(subscription, *, at_period_end=False)` | customer.subscription.deleted; at period end: customer.subscription.updated now, .deleted by `advance` |
-| `advance(to)` / `advance_by(*, days=0, hours=0, months=0)` | everything due until then, in order of time (request.id null): customer.subscription.trial_will_end (3 days before), renewals (customer.subscription.updated, invoice.created, .finalized, payment, invoice.paid, .payment_succeeded, invoice_payment.paid, at the same instant), ends at period end, incomplete_expired after 23 h, checkout.session.expired after 24 h |
-| `create_invoice(customer, items, *, currency="usd", metadata=None, tax_rate=None, coupon=None, promotion_code=None, collection_method="send_invoice", shipping=0, finalize=True, description=None)` | invoiceitem.created for each, invoice.created, .finalized; open, to be paid. `items`: `[{"amount": 500, "description": "x"}]` or `[{"price": id, "quantity": 2}]` |
-| `add_invoice_item(customer, *, amount=None, price=None, quantity=1, currency="usd", description=None, subscription=None, metadata=None)` | invoiceitem.created; goes on the customer's next invoice of that currency |
-| `finalize_invoice(invoice)` | invoice.finalized; invoice.paid when nothing is due |
-| `pay_invoice(invoice, *, amount=None, card=None, out_of_band=False)` | payment_intent.created, charge.succeeded, charge.updated, payment_intent.succeeded, invoice_payment.paid; when settled before the last one invoice.paid, .payment_succeeded [+ customer.subscription.updated if it was past_due/incomplete]. `amount` below what remains: a partial payment (invoice.updated). Above: amount_paid counts all the money, amount_overpaid the excess, which goes to the customer balance (customer.updated). out_of_band: only invoice.paid. Declined: charge.failed, payment_intent.payment_failed, invoice.payment_failed, no exception |
-| `void_invoice(invoice)`, `mark_uncollectible(invoice)` | invoice.voided; invoice.marked_uncollectible (may still be paid later) |
-| `credit_note(invoice, *, amount=None, lines=None, refund_amount=None, credit_amount=None, out_of_band_amount=None, reason=None, memo=None, metadata=None)` | open invoice: credit_note.created, invoice.updated (invoice.paid if nothing remains). Paid invoice: [refund.created, charge.refunded], [customer.updated], credit_note.created, invoice.updated. `lines`: `[{"invoice_line_item": id, "amount": n}]` or `"quantity"`; `amount` includes tax, line amounts do not include exclusive tax. Default for a paid invoice: all refunded |
-| `void_credit_note(credit_note)` | credit_note.voided; open invoice: the amount is due again |
-| `refund(payment, *, amount=None, reason=None, status="succeeded", metadata=None)` | refund.created, charge.refunded. `payment`: charge, payment intent, invoice or session id. status may be `pending` |
-| `settle_refund(refund)` | refund.updated, charge.refund.updated (pending to succeeded) |
-| `fail_refund(refund)` | refund.updated, refund.failed, charge.refund.updated, charge.updated (amount_refunded goes back) |
-| `dispute(payment, *, amount=None, reason="fraudulent", inquiry=False)` | charge.dispute.created, charge.dispute.funds_withdrawn; inquiry: created with warning_needs_response only |
-| `update_dispute(dispute, status)` | charge.dispute.updated; from warning_* to needs_response also .funds_withdrawn |
-| `close_dispute(dispute, status)` | charge.dispute.closed; `won`: also .funds_reinstated if withdrawn; `lost`, `warning_closed`, `prevented` (money comes back if it was withdrawn) |
-| `fraud_warning(payment)` | radar.early_fraud_warning.created |
-| `create_webhook_endpoint(url, *, enabled_events=("*",), api_version=None, description=None, metadata=None)` | nothing; the returned object carries `secret` |
+Methods, and below each what it emits, in this order (in brackets: only in some cases):
 
-Between its `_created` and its delivery an event is a snapshot: later changes do not reach it. `request` is `{"id": "req_...", "idempotency_key": ...}`
-for what an API caller or the python method did, `{"id": None, "idempotency_key": None}` for what the clock or the buyer did.
-Differences from Stripe on purpose: a renewal is finalised and paid in the instant it is created; no minimum charge; no automatic
-payment retries (call `pay_invoice`); one customer balance, in the customer's first currency.
+create_product(name, *, id=None, metadata=None)
+    product.created
+create_price(product, currency, unit_amount, *, interval=None, interval_count=1, id=None,
+        tax_behavior="unspecified", metadata=None)
+    price.created; `interval` day, week, month, year or None for one-off
+create_tax_rate(rate_bps, *, inclusive, name="Tax")
+    tax_rate.created
+create_coupon(*, percent_off=None, amount_off=None, currency=None, duration="once", duration_in_months=None,
+        id=None, products=None, name=None, metadata=None)
+    coupon.created
+delete_coupon(coupon)
+    coupon.deleted; existing discounts stay
+create_promotion_code(coupon, code, *, customer=None, max_redemptions=None, expires_at=None, metadata=None)
+    promotion_code.created
+update_promotion_code(promotion_code, *, active=None, metadata=None)
+    promotion_code.updated
+create_customer(*, email=None, name=None, id=None, metadata=None, card="visa", country=None)
+    customer.created
+update_customer(customer, **changes)
+    customer.updated; `metadata` merges, `card=` changes the default card
+delete_customer(customer)
+    customer.subscription.deleted for each live one, customer.deleted
+credit_customer(customer, amount, *, currency="usd", description=None, metadata=None)
+    customer.updated; amount **negative** = credit; returns the customer_balance_transaction
+checkout(*, mode, line_items, customer=None, **more)
+    nothing; returns the open session. `line_items`: `[{"price": id, "quantity": 1}]` or `price_data`. `more`:
+    customer_email, customer_creation ("always"/"if_required"), client_reference_id, metadata, payment_intent_data,
+    subscription_data ({"metadata", "trial_period_days"}), invoice_creation ({"enabled": True}), discounts
+    ([{"promotion_code": id}] or [{"coupon": id}]), allow_promotion_codes, tax_rate (id, all lines), shipping
+    (amount), success_url, cancel_url, expires_at, presentment_currency (adaptive pricing, one-off only)
+pay_session(session, *, card="visa", email=None, name=None, promotion_code=None)
+    payment, no invoice: [customer.created], payment_intent.created, charge.succeeded, charge.updated,
+    payment_intent.succeeded, checkout.session.completed. With invoice_creation, before the session: invoiceitem.created,
+    invoice.created, .finalized, .paid, .payment_succeeded, invoice_payment.paid. Subscription: [customer.created],
+    [customer.discount.created], customer.subscription.created (incomplete; trialing with a trial), invoice.created,
+    .finalized, payment_intent.created, charge.succeeded, charge.updated, payment_intent.succeeded, invoice.paid,
+    .payment_succeeded, invoice_payment.paid, customer.subscription.updated, checkout.session.completed. Nothing to
+    pay: payment_status `no_payment_required`, no payment events, invoice.paid of 0. Setup: setup_intent.created,
+    .succeeded, checkout.session.completed. Card "sepa" (mode payment): payment_intent.created, .processing,
+    charge.pending, checkout.session.completed with payment_status unpaid
+settle_session(session, *, succeeded=True)
+    charge.succeeded, charge.updated, payment_intent.succeeded, [invoice events],
+    checkout.session.async_payment_succeeded; or charge.failed, payment_intent.payment_failed,
+    checkout.session.async_payment_failed
+expire_session(session)
+    checkout.session.expired
+sell(*, price, quantity=1, customer=None, card="visa", email=None, name=None, promotion_code=None, **more)
+    `checkout` and `pay_session` in one; mode from the price; returns the session
+create_payment_intent(amount, currency, *, customer=None, card="visa", confirm=True, metadata=None,
+        description=None)
+    payment_intent.created, charge.succeeded, charge.updated, payment_intent.succeeded; a declined card:
+    charge.failed, payment_intent.payment_failed and raises 402
+create_charge(amount, currency, *, customer=None, card="visa", metadata=None, description=None)
+    charge.succeeded, charge.updated; a bare charge, payment_intent null
+subscribe(customer, *, price=None, items=None, quantity=1, trial_days=None, coupon=None, promotion_code=None,
+        tax_rate=None, metadata=None, collection_method="charge_automatically", card=None)
+    as the subscription part of pay_session (created as active, without the session); a declined card leaves it
+    `incomplete` with charge.failed, payment_intent.payment_failed, invoice.payment_failed; `send_invoice` leaves
+    the invoice open
+change_subscription(subscription, *, price=None, quantity=None, item=None, proration_behavior="create_prorations",
+        scheduled=False, metadata=None)
+    customer.subscription.updated with previous_attributes; `always_invoice`: invoice.* with billing_reason
+    subscription_update (net negative: invoice.paid of 0 and customer.updated with the balance);
+    `create_prorations`: invoiceitem.created twice, billed at the next renewal. `scheduled=True`: request.id null,
+    subscription_schedule.updated is not emitted. Without item the first item changes; another interval starts a new
+    period now
+set_discount(subscription, *, coupon=None, promotion_code=None)
+    customer.discount.created (deleted first if there was one), customer.subscription.updated; neither given:
+    removes
+pause_subscription(subscription, *, behavior="void")
+resume_subscription(subscription)
+    customer.subscription.updated (pause_collection; renewal invoices are voided, kept as draft or marked
+    uncollectible by behavior)
+cancel_subscription(subscription, *, at_period_end=False)
+    customer.subscription.deleted; at period end: customer.subscription.updated now, .deleted by `advance`
+advance(to)
+advance_by(*, days=0, hours=0, months=0)
+    everything due until then, in order of time (request.id null): customer.subscription.trial_will_end (3 days
+    before), renewals (customer.subscription.updated, invoice.created, .finalized, payment, invoice.paid,
+    .payment_succeeded, invoice_payment.paid, at the same instant), ends at period end, incomplete_expired after 23
+    h, checkout.session.expired after 24 h
+create_invoice(customer, items, *, currency="usd", metadata=None, tax_rate=None, coupon=None, promotion_code=None,
+        collection_method="send_invoice", shipping=0, finalize=True, description=None)
+    invoiceitem.created for each, invoice.created, .finalized; open, to be paid. `items`: `[{"amount": 500,
+    "description": "x"}]` or `[{"price": id, "quantity": 2}]`
+add_invoice_item(customer, *, amount=None, price=None, quantity=1, currency="usd", description=None,
+        subscription=None, metadata=None)
+    invoiceitem.created; goes on the customer's next invoice of that currency
+finalize_invoice(invoice)
+    invoice.finalized; invoice.paid when nothing is due
+pay_invoice(invoice, *, amount=None, card=None, out_of_band=False)
+    payment_intent.created, charge.succeeded, charge.updated, payment_intent.succeeded, invoice_payment.paid; when
+    settled before the last one invoice.paid, .payment_succeeded [+ customer.subscription.updated if it was
+    past_due/incomplete]. `amount` below what remains: a partial payment (invoice.updated). Above: amount_paid
+    counts all the money, amount_overpaid the excess, which goes to the customer balance (customer.updated).
+    out_of_band: only invoice.paid. Declined: charge.failed, payment_intent.payment_failed, invoice.payment_failed,
+    no exception
+void_invoice(invoice)
+mark_uncollectible(invoice)
+    invoice.voided; invoice.marked_uncollectible (may still be paid later)
+credit_note(invoice, *, amount=None, lines=None, refund_amount=None, credit_amount=None, out_of_band_amount=None,
+        reason=None, memo=None, metadata=None)
+    open invoice: credit_note.created, invoice.updated (invoice.paid if nothing remains). Paid invoice:
+    [refund.created, charge.refunded], [customer.updated], credit_note.created, invoice.updated. `lines`:
+    `[{"invoice_line_item": id, "amount": n}]` or `"quantity"`; `amount` includes tax, line amounts do not include
+    exclusive tax. Default for a paid invoice: all refunded
+void_credit_note(credit_note)
+    credit_note.voided; open invoice: the amount is due again
+refund(payment, *, amount=None, reason=None, status="succeeded", metadata=None)
+    refund.created, charge.refunded. `payment`: charge, payment intent, invoice or session id. status may be
+    `pending`
+settle_refund(refund)
+    refund.updated, charge.refund.updated (pending to succeeded)
+fail_refund(refund)
+    refund.updated, refund.failed, charge.refund.updated, charge.updated (amount_refunded goes back)
+dispute(payment, *, amount=None, reason="fraudulent", inquiry=False)
+    charge.dispute.created, charge.dispute.funds_withdrawn; inquiry: created with warning_needs_response only
+update_dispute(dispute, status)
+    charge.dispute.updated; from warning_* to needs_response also .funds_withdrawn
+close_dispute(dispute, status)
+    charge.dispute.closed; `won`: also .funds_reinstated if withdrawn; `lost`, `warning_closed`, `prevented` (money
+    comes back if it was withdrawn)
+fraud_warning(payment)
+    radar.early_fraud_warning.created
+create_webhook_endpoint(url, *, enabled_events=("*",), api_version=None, description=None, metadata=None)
+    nothing; the returned object carries `secret`
+
+Between its `_created` and its delivery an event is a snapshot: later changes do not reach it. `request` is `{"id":
+"req_...", "idempotency_key": ...}` for what an API caller or the python method did, `{"id": None, "idempotency_key":
+None}` for what the clock or the buyer did. Differences from Stripe on purpose: a renewal is finalised and paid in the
+instant it is created; no minimum charge; no automatic payment retries (call `pay_invoice`); one customer balance, in
+the customer's first currency.
 """
 
 from refref.sandbox.state import Sandbox

@@ -1,0 +1,358 @@
+"""Checkout Sessions: what the merchant opens and the buyer completes, abandons or lets expire."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from refref.sandbox.amounts import share
+from refref.sandbox.catalog import Metadata, merged
+from refref.sandbox.errors import StripeError, declined
+from refref.sandbox.invoice_lines import LineDraft
+from refref.sandbox.payments import method_id
+from refref.sandbox.session_shape import (
+    blank_session,
+    blank_setup_intent,
+    details_of,
+    invoice_creation_of,
+    items_of,
+    session_totals,
+    shipping_cost,
+)
+from refref.sandbox.store import Doc, acted
+from refref.sandbox.subscriptions import Subscriptions
+
+# What a merchant may say of a session that is kept as said.
+KEPT = (
+    "allow_promotion_codes",
+    "client_reference_id",
+    "customer_email",
+    "customer_creation",
+    "success_url",
+    "cancel_url",
+)
+AUTOMATIC_TAX = "Automatic tax"
+
+
+class Checkout(Subscriptions):
+    """Sells through Stripe's hosted page."""
+
+    @acted("api")
+    def checkout(
+        self,
+        /,
+        *,
+        mode: str,
+        line_items: Sequence[Mapping[str, Any]] = (),
+        customer: str | None = None,
+        metadata: Metadata | None = None,
+        payment_intent_data: Mapping[str, Any] | None = None,
+        subscription_data: Mapping[str, Any] | None = None,
+        invoice_creation: Mapping[str, Any] | None = None,
+        discounts: Sequence[Mapping[str, str]] = (),
+        tax_rate: str | None = None,
+        automatic_tax: bool = False,
+        shipping: int = 0,
+        expires_at: int | None = None,
+        presentment_currency: str | None = None,
+        **kept: Any,
+    ) -> Doc:
+        """Open a session; nothing is emitted."""
+        if mode not in ("payment", "subscription", "setup"):
+            raise StripeError("Invalid mode: must be one of payment, setup, subscription", param="mode")
+        if unknown := set(kept) - set(KEPT):
+            raise TypeError(f"checkout() does not know {sorted(unknown)}")
+        if mode != "setup" and not line_items:
+            raise StripeError("Missing required param: line_items.", code="parameter_missing", param="line_items")
+        if customer is not None:
+            self.customer(customer, "customer")
+        prices = [self._price_of(item) for item in line_items]
+        if mode == "payment" and any(p["recurring"] for p in prices):
+            raise StripeError(
+                "You specified `payment` mode but passed a recurring price.", param="line_items[0][price]"
+            )
+        if mode == "subscription" and not any(p["recurring"] for p in prices):
+            raise StripeError(
+                "You must provide at least one recurring price in `subscription` mode.", param="line_items"
+            )
+        session_id = self.ids.make("checkout.session")
+        currency = prices[0]["currency"] if prices else None
+        session = blank_session(session_id, mode, currency, f"{self.public_url}/pay/{session_id}", self.now)
+        session |= {
+            **kept,
+            "customer": customer,
+            "discounts": [{"coupon": d.get("coupon"), "promotion_code": d.get("promotion_code")} for d in discounts],
+            "invoice_creation": invoice_creation_of(invoice_creation) if mode == "payment" else None,
+            "metadata": merged({}, metadata),
+            "shipping_cost": shipping_cost(shipping) if shipping else None,
+            "_automatic_tax": automatic_tax,
+            "_intent_data": dict(payment_intent_data or {}),
+            "_presentment": presentment_currency,
+            "_quantities": [int(item.get("quantity", 1)) for item in line_items],
+            "_prices": [p["id"] for p in prices],
+            "_shipping": shipping,
+            "_subscription_data": dict(subscription_data or {}),
+            "_tax_rate": self._automatic_rate(prices) if automatic_tax else tax_rate,
+        }
+        if expires_at is not None:
+            session["expires_at"] = expires_at
+        if automatic_tax:
+            session["automatic_tax"] = {
+                "enabled": True,
+                "liability": {"type": "self"},
+                "provider": "stripe",
+                "status": "complete",
+            }
+        if session["customer_creation"] is None and customer is None and session["mode"] == "payment":
+            session["customer_creation"] = "if_required"
+        if customer is not None:
+            session["customer_creation"] = None
+        self.put(session)
+        self._price_session(session)
+        self.plan(session["expires_at"], "expire_session", session_id)
+        return session
+
+    def _price_of(self, item: Mapping[str, Any]) -> Doc:
+        if "price" in item:
+            return self.find("price", item["price"], "line_items[0][price]")
+        data = item["price_data"]
+        product = data.get("product") or self.create_product(data["product_data"]["name"])["id"]
+        recurring = data.get("recurring") or {}
+        price = self.create_price(
+            product,
+            data["currency"],
+            int(data["unit_amount"]),
+            interval=recurring.get("interval"),
+            interval_count=int(recurring.get("interval_count", 1)),
+        )
+        return self.find("price", price["id"])
+
+    def _automatic_rate(self, prices: Sequence[Doc]) -> str:
+        """The sandbox's one automatic tax: 10 %, inside the price when the price says inclusive."""
+        inclusive = any(p["tax_behavior"] == "inclusive" for p in prices)
+        for rate in self.live("tax_rate"):
+            if rate["display_name"] == AUTOMATIC_TAX and rate["inclusive"] == inclusive:
+                return str(rate["id"])
+        return str(self.create_tax_rate(1000, inclusive=inclusive, name=AUTOMATIC_TAX)["id"])
+
+    def _price_session(self, session: Doc) -> None:
+        """Work out the items and totals with the discounts the session has now."""
+        if session["mode"] == "setup":
+            return
+        previews = []
+        for given in session["discounts"]:
+            if given["promotion_code"]:
+                code = self.usable_code(given["promotion_code"], session["customer"])
+                given.update(promotion_code=code["id"], coupon=code["promotion"]["coupon"])
+            previews.append(
+                {"id": "di_preview", "_coupon": self.find("coupon", given["coupon"], "discounts[0][coupon]")}
+            )
+        drafts = self._drafts(session)
+        rate = None if session["_tax_rate"] is None else self.find("tax_rate", session["_tax_rate"], "tax_rate")
+        items = items_of([self.ids.make("item") for _ in drafts], drafts, previews, rate)
+        totals = session_totals(
+            items, session["_shipping"], trial=bool(session["_subscription_data"].get("trial_period_days"))
+        )
+        self.alter(session, _items=items, **totals)
+
+    def _drafts(self, session: Doc) -> list[LineDraft]:
+        rows = []
+        for price_id, quantity in zip(session["_prices"], session["_quantities"], strict=True):
+            price = self.find("price", price_id)
+            rows.append(
+                LineDraft(
+                    price["unit_amount"] * quantity, self.product_name(price), self.now, self.now, price, quantity
+                )
+            )
+        return rows
+
+    @acted("nobody")
+    def pay_session(
+        self,
+        session: str,
+        *,
+        card: str = "visa",
+        email: str | None = None,
+        name: str | None = None,
+        promotion_code: str | None = None,
+    ) -> Doc:
+        """The buyer completes the hosted page; a declined card raises 402 and leaves it open."""
+        doc = self.find("checkout.session", session)
+        if doc["status"] != "open":
+            raise StripeError(f"This Checkout Session is {doc['status']}.", param="session")
+        if promotion_code is not None:
+            self.alter(doc, discounts=[{"coupon": None, "promotion_code": promotion_code}])
+            self._price_session(doc)
+        self._identify(doc, card, email or doc["customer_email"], name)
+        if doc["mode"] == "setup":
+            self._set_up(doc, card)
+        elif doc["mode"] == "subscription":
+            self._start(doc, card)
+        else:
+            self._pay_once(doc, card)
+        self.alter(doc, status="complete", url=None)
+        self.emit("checkout.session.completed", doc)
+        return doc
+
+    def _identify(self, session: Doc, card: str, email: str | None, name: str | None) -> None:
+        """Find or create the customer, or leave a guest."""
+        needed = (
+            session["mode"] == "subscription"
+            or session["customer_creation"] == "always"
+            or (session["invoice_creation"] or {}).get("enabled")
+        )
+        if session["customer"] is None and needed:
+            created = self.create_customer(email=email, name=name, card=card)
+            self.alter(session, customer=created["id"])
+        known: Doc = {} if session["customer"] is None else self.find("customer", session["customer"])
+        self.alter(session, customer_details=details_of(known, email, name))
+
+    def _set_up(self, session: Doc, card: str) -> None:
+        intent = self.put(
+            blank_setup_intent(self.ids.make("setup_intent"), session["customer"], method_id(card), self.now)
+        )
+        self.emit("setup_intent.created", intent)
+        self.alter(intent, status="succeeded")
+        self.emit("setup_intent.succeeded", intent)
+        self.alter(session, setup_intent=intent["id"])
+
+    def _start(self, session: Doc, card: str) -> None:
+        if card == "declined" and session["amount_total"]:
+            raise declined()
+        customer = self.find("customer", session["customer"])
+        recurring = []
+        for price_id, quantity in zip(session["_prices"], session["_quantities"], strict=True):
+            if self.find("price", price_id)["recurring"]:
+                recurring.append({"price": price_id, "quantity": quantity})
+            else:
+                self.add_invoice_item(customer["id"], price=price_id, quantity=quantity)
+        data = session["_subscription_data"]
+        given = session["discounts"][0] if session["discounts"] else {}
+        sub = self.start_subscription(
+            customer,
+            recurring,
+            "incomplete",
+            card,
+            trial_days=int(data.get("trial_period_days") or 0) or None,
+            coupon=None if given.get("promotion_code") else given.get("coupon"),
+            promotion_code=given.get("promotion_code"),
+            tax_rate=session["_tax_rate"],
+            metadata=data.get("metadata"),
+        )
+        status = "paid" if session["amount_total"] else "no_payment_required"
+        self.alter(session, subscription=sub["id"], invoice=sub["latest_invoice"], payment_status=status)
+
+    def _pay_once(self, session: Doc, card: str) -> None:
+        if session["_automatic_tax"] or session["invoice_creation"]["enabled"]:
+            session.setdefault("_invoice_id", self.ids.make("invoice"))
+        if session["amount_total"] == 0:
+            self.alter(session, payment_status="no_payment_required")
+            self._redeem(session)
+            return
+        intent = self._intent_for(session, card)
+        if card == "sepa":
+            charge = self.open_charge(
+                intent["amount"],
+                intent["currency"],
+                card,
+                session["customer"],
+                intent,
+                intent["metadata"],
+                intent["description"],
+            )
+            self.alter(intent, status="processing", processing={"type": "card"}, payment_method=method_id(card))
+            self.emit("payment_intent.processing", intent)
+            self.emit("charge.pending", charge)
+            return
+        if not self.pay_intent(intent, card):
+            raise declined()
+        self.alter(session, payment_status="paid")
+        self._redeem(session, intent)
+
+    def _intent_for(self, session: Doc, card: str) -> Doc:
+        """The session's payment intent, made on the first try to pay."""
+        if session["payment_intent"] is not None:
+            return self.find("payment_intent", session["payment_intent"])
+        data = session["_intent_data"]
+        invoiced = session["invoice_creation"]["enabled"]
+        intent = self.open_intent(
+            session["amount_total"],
+            session["currency"],
+            customer=session["customer"],
+            metadata=data.get("metadata"),
+            description=data.get("description"),
+            invoice=session["_invoice_id"] if invoiced else None,
+            asynchronous=card == "sepa",
+        )
+        if session["_presentment"]:
+            # A made-up rate: only what the buyer saw, never what is booked.
+            shown = {
+                "presentment_amount": share(intent["amount"], 92, 100),
+                "presentment_currency": session["_presentment"],
+            }
+            self.alter(intent, presentment_details=shown)
+            self.alter(session, presentment_details=shown)
+        self.alter(session, payment_intent=intent["id"])
+        return intent
+
+    def _redeem(self, session: Doc, intent: Doc | None = None) -> None:
+        """After payment: count the discount's use and make the invoice the merchant asked for."""
+        discounts = []
+        for given in session["discounts"]:
+            code = given["promotion_code"]
+            discounts.append(
+                self.give_discount(
+                    coupon=None if code else given["coupon"],
+                    promotion_code=code,
+                    customer=session["customer"],
+                    checkout_session=session["id"],
+                )
+            )
+        if not session["invoice_creation"]["enabled"]:
+            return
+        data = session["invoice_creation"]["invoice_data"]
+        drafts = [
+            replace(d, invoice_item=self.pend(session["customer"], session["currency"], d)["id"])
+            for d in self._drafts(session)
+        ]
+        invoice = self.draft_invoice(
+            self.find("customer", session["customer"]),
+            drafts,
+            currency=session["currency"],
+            reason="manual",
+            discounts=discounts,
+            tax_rate=session["_tax_rate"],
+            metadata=data["metadata"],
+            shipping=session["_shipping"],
+            description=data["description"],
+            invoice_id=session["_invoice_id"],
+        )
+        self.alter(session, invoice=invoice["id"])
+        self.finalize(invoice, use_balance=False)
+        if intent is not None:
+            self.receive(invoice, self.link_payment(invoice, intent, is_default=True), intent)
+
+    @acted("nobody")
+    def settle_session(self, session: str, *, succeeded: bool = True) -> Doc:
+        """The bank answers for an asynchronous payment."""
+        doc = self.find("checkout.session", session)
+        if doc["status"] != "complete" or doc["payment_status"] != "unpaid":
+            raise StripeError("This Checkout Session does not wait for a payment.", param="session")
+        intent = self.find("payment_intent", doc["payment_intent"])
+        charge = self.find("charge", intent["latest_charge"])
+        if self.finish_intent(intent, charge, succeeded=self.finish_charge(charge, "sepa", succeeded=succeeded)):
+            self.alter(doc, payment_status="paid")
+            self._redeem(doc, intent)
+            self.emit("checkout.session.async_payment_succeeded", doc)
+        else:
+            self.emit("checkout.session.async_payment_failed", doc)
+        return doc
+
+    @acted("api")
+    def expire_session(self, session: str) -> Doc:
+        """Close an open session; the clock does it after 24 hours."""
+        doc = self.find("checkout.session", session)
+        if doc["status"] != "open":
+            raise StripeError(f"This Checkout Session is {doc['status']} and cannot expire.", param="session")
+        self.alter(doc, status="expired", url=None)
+        self.emit("checkout.session.expired", doc)
+        return doc

@@ -1,0 +1,354 @@
+"""Payment intents, charges, test cards and balance transactions: how money comes in."""
+
+from refref.sandbox.amounts import share
+from refref.sandbox.catalog import Metadata, merged
+from refref.sandbox.customers import Customers
+from refref.sandbox.errors import StripeError, declined
+from refref.sandbox.ids import scramble
+from refref.sandbox.store import Doc, acted, copy_of
+from refref.sandbox.timeline import DAY
+
+LAST4 = {"visa": "4242", "mastercard": "4444", "amex": "0005", "declined": "0002", "sepa": "3000"}
+TOKENS = {"pm_card_visa": "visa", "pm_card_mastercard": "mastercard", "pm_card_amex": "amex", "tok_visa": "visa",
+          "pm_card_chargeDeclined": "declined", "pm_card_visa_chargeDeclined": "declined", "tok_chargeDeclined": "declined"}  # fmt: skip
+DECLINE = "Your card was declined."
+
+
+def method_id(card: str) -> str:
+    """The payment method id of a test card."""
+    return f"pm_{scramble('card ' + card, 24)}"
+
+
+def method_details(card: str) -> Doc:
+    """A charge's payment_method_details; the fingerprint depends on the card only."""
+    fingerprint = scramble(f"fingerprint {card}", 16)
+    last4 = LAST4.get(card, "1111")
+    if card == "sepa":
+        return {"sepa_debit": {"bank_code": "19043", "branch_code": "", "country": "AT", "fingerprint": fingerprint,
+                               "last4": last4, "mandate": None}, "type": "sepa_debit"}  # fmt: skip
+    brand = card if card in ("mastercard", "amex") else "visa"
+    return {
+        "card": {
+            "amount_authorized": None,
+            "authorization_code": None,
+            "brand": brand,
+            "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
+            "country": "US",
+            "exp_month": 12,
+            "exp_year": 2034,
+            "fingerprint": fingerprint,
+            "funding": "credit",
+            "installments": None,
+            "last4": last4,
+            "mandate": None,
+            "network": brand,
+            "network_token": {"used": False},
+            "network_transaction_id": None,
+            "regulated_status": "unregulated",
+            "three_d_secure": None,
+            "wallet": None,
+        },
+        "type": "card",
+    }
+
+
+class Payments(Customers):
+    """Takes money by payment intent or by bare charge."""
+
+    @acted("api")
+    def create_payment_intent(
+        self,
+        amount: int,
+        currency: str,
+        *,
+        customer: str | None = None,
+        card: str | None = None,
+        confirm: bool = True,
+        metadata: Metadata | None = None,
+        description: str | None = None,
+    ) -> Doc:
+        """A payment intent; confirmed, it is paid at once or the card is declined (402)."""
+        if customer is not None:
+            self.customer(customer, "customer")
+        intent = self.open_intent(amount, currency, customer=customer, metadata=metadata, description=description)
+        if confirm and not self.pay_intent(intent, card or self.card_of(customer)):
+            raise declined()
+        return intent
+
+    @acted("api")
+    def confirm_payment_intent(self, payment_intent: str, *, card: str | None = None) -> Doc:
+        """Pay an open payment intent."""
+        intent = self.find("payment_intent", payment_intent)
+        if intent["status"] not in ("requires_payment_method", "requires_confirmation"):
+            raise StripeError(
+                f"You cannot confirm this PaymentIntent because it has a status of {intent['status']}.",
+                code="payment_intent_unexpected_state",
+            )
+        if not self.pay_intent(intent, card or self.card_of(intent["customer"])):
+            raise declined()
+        return intent
+
+    @acted("api")
+    def cancel_payment_intent(self, payment_intent: str) -> Doc:
+        """Cancel an open payment intent."""
+        intent = self.find("payment_intent", payment_intent)
+        if intent["status"] in ("succeeded", "canceled"):
+            raise StripeError("This PaymentIntent cannot be canceled.", code="payment_intent_unexpected_state")
+        self.alter(intent, status="canceled", canceled_at=self.now)
+        self.emit("payment_intent.canceled", intent)
+        return intent
+
+    @acted("api")
+    def create_charge(
+        self,
+        amount: int,
+        currency: str,
+        *,
+        customer: str | None = None,
+        card: str | None = None,
+        metadata: Metadata | None = None,
+        description: str | None = None,
+    ) -> Doc:
+        """A bare charge, without a payment intent."""
+        card = card or self.card_of(customer)
+        charge = self.open_charge(amount, currency, card, customer, None, metadata, description)
+        if not self.finish_charge(charge, card):
+            raise declined()
+        return charge
+
+    @acted("api")
+    def update_metadata(self, kind: str, object_id: str, metadata: Metadata | None, event: str) -> Doc:
+        """Change only the metadata of an object; emits `event`."""
+        doc = self.find(kind, object_id)
+        before = self.alter(doc, metadata=merged(doc["metadata"], metadata))
+        self.emit(event, doc, before)
+        return doc
+
+    def open_intent(
+        self,
+        amount: int,
+        currency: str,
+        *,
+        customer: str | None,
+        metadata: Metadata | None = None,
+        description: str | None = None,
+        invoice: str | None = None,
+        asynchronous: bool = False,
+    ) -> Doc:
+        """A payment intent that waits for its payment; emits payment_intent.created."""
+        intent_id = self.ids.make("payment_intent")
+        intent: Doc = {
+            "id": intent_id,
+            "object": "payment_intent",
+            "amount": amount,
+            "amount_capturable": 0,
+            "amount_details": {"tip": {}},
+            "amount_received": 0,
+            "application": None,
+            "application_fee_amount": None,
+            "automatic_payment_methods": None,
+            "canceled_at": None,
+            "cancellation_reason": None,
+            "capture_method": "automatic",
+            "client_secret": f"{intent_id}_secret_{scramble(intent_id, 24)}",
+            "confirmation_method": "automatic",
+            "created": self.now,
+            "currency": currency.lower(),
+            "customer": customer,
+            "customer_account": None,
+            "description": description,
+            "excluded_payment_method_types": None,
+            "last_payment_error": None,
+            "latest_charge": None,
+            "livemode": False,
+            "metadata": merged({}, metadata),
+            "next_action": None,
+            "on_behalf_of": None,
+            "payment_details": {"customer_reference": None, "order_reference": invoice[:25] if invoice else None},
+            "payment_method": None,
+            "payment_method_configuration_details": None,
+            "payment_method_options": {"card": {"installments": None, "mandate_options": None, "network": None,
+                                                "request_three_d_secure": "automatic"}},
+            "payment_method_types": ["sepa_debit" if asynchronous else "card"],
+            "processing": None,
+            "receipt_email": None,
+            "review": None,
+            "setup_future_usage": None,
+            "shipping": None,
+            "source": None,
+            "statement_descriptor": None,
+            "statement_descriptor_suffix": None,
+            "status": "requires_payment_method",
+            "transfer_data": None,
+            "transfer_group": None,
+            "_invoice": invoice,
+            "_charges": [],
+        }  # fmt: skip
+        self.put(intent)
+        self.emit("payment_intent.created", intent)
+        return intent
+
+    def pay_intent(self, intent: Doc, card: str) -> bool:
+        """Charge an intent with a card; emits the charge's and the intent's events. False: declined."""
+        charge = self.open_charge(
+            intent["amount"],
+            intent["currency"],
+            card,
+            intent["customer"],
+            intent,
+            intent["metadata"],
+            intent["description"],
+        )
+        return self.finish_intent(intent, charge, succeeded=self.finish_charge(charge, card))
+
+    def finish_intent(self, intent: Doc, charge: Doc, *, succeeded: bool) -> bool:
+        """Bring an intent to the outcome of its charge."""
+        if succeeded:
+            self.alter(intent, status="succeeded", amount_received=intent["amount"], processing=None,
+                       payment_method=charge["payment_method"], last_payment_error=None)  # fmt: skip
+            self.emit("payment_intent.succeeded", intent)
+        else:
+            error = {"code": "card_declined", "decline_code": "generic_decline", "message": DECLINE, "type": "card_error",
+                     "charge": charge["id"], "doc_url": "https://stripe.com/docs/error-codes/card-declined"}  # fmt: skip
+            self.alter(intent, status="requires_payment_method", last_payment_error=error, processing=None)
+            self.emit("payment_intent.payment_failed", intent)
+        return succeeded
+
+    def open_charge(
+        self,
+        amount: int,
+        currency: str,
+        card: str,
+        customer: str | None,
+        intent: Doc | None,
+        metadata: Metadata | None,
+        description: str | None,
+    ) -> Doc:
+        """A charge on its way (status pending); nothing is emitted yet."""
+        charge_id = self.ids.make("charge")
+        buyer: Doc = {} if customer is None else self.find("customer", customer)
+        blank = {"city": None, "country": None, "line1": None, "line2": None, "postal_code": None, "state": None}
+        charge: Doc = {
+            "id": charge_id,
+            "object": "charge",
+            "amount": amount,
+            "amount_captured": 0,
+            "amount_refunded": 0,
+            "application": None,
+            "application_fee": None,
+            "application_fee_amount": None,
+            "balance_transaction": None,
+            "billing_details": {"address": buyer.get("address") or blank, "email": buyer.get("email"),
+                                "name": buyer.get("name"), "phone": None, "tax_id": None},
+            "calculated_statement_descriptor": "SAMPLE MERCHANT",
+            "captured": False,
+            "created": self.now,
+            "currency": currency.lower(),
+            "customer": customer,
+            "description": description,
+            "destination": None,
+            "dispute": None,
+            "disputed": False,
+            "failure_balance_transaction": None,
+            "failure_code": None,
+            "failure_message": None,
+            "fraud_details": {},
+            "livemode": False,
+            "metadata": merged({}, metadata),
+            "on_behalf_of": None,
+            "order": None,
+            "outcome": None,
+            "paid": False,
+            "payment_intent": intent["id"] if intent else None,
+            "payment_method": method_id(card),
+            "payment_method_details": method_details(card),
+            "radar_options": {},
+            "receipt_email": None,
+            "receipt_number": None,
+            "receipt_url": None,
+            "refunded": False,
+            "review": None,
+            "shipping": None,
+            "source": None,
+            "source_transfer": None,
+            "statement_descriptor": None,
+            "statement_descriptor_suffix": None,
+            "status": "pending",
+            "transfer_data": None,
+            "transfer_group": None,
+            "_invoice": intent["_invoice"] if intent else None,
+            "_refunds": [],
+        }  # fmt: skip
+        self.put(charge)
+        if intent and "presentment_details" in intent:
+            charge["presentment_details"] = intent["presentment_details"]
+        if intent:
+            self.alter(intent, latest_charge=charge_id, _charges=[copy_of(charge)])
+        return charge
+
+    def finish_charge(self, charge: Doc, card: str, *, succeeded: bool = True) -> bool:
+        """Settle a pending charge; emits charge.succeeded and charge.updated, or charge.failed."""
+        if card == "declined" or not succeeded:
+            outcome = {"advice_code": "try_again_later", "network_advice_code": None, "network_decline_code": "01",
+                       "network_status": "declined_by_network", "reason": "generic_decline", "risk_level": "normal",
+                       "seller_message": "The bank did not return any further details.", "type": "issuer_declined"}  # fmt: skip
+            self.change_charge(
+                charge, status="failed", failure_code="card_declined", failure_message=DECLINE, outcome=outcome
+            )
+            self.emit("charge.failed", charge)
+            return False
+        outcome: Doc = {"advice_code": None, "network_advice_code": None, "network_decline_code": None, "reason": None,
+                   "network_status": "approved_by_network", "risk_level": "normal", "risk_score": 16,
+                   "seller_message": "Payment complete.", "type": "authorized"}  # fmt: skip
+        self.change_charge(
+            charge, status="succeeded", paid=True, captured=True, amount_captured=charge["amount"], outcome=outcome
+        )
+        self.emit("charge.succeeded", charge)
+        fee = share(charge["amount"], 290, 10_000) + 30
+        entry = self.balance_entry(charge["amount"], charge, "charge", fee=fee)
+        self.emit("charge.updated", charge, self.change_charge(charge, balance_transaction=entry["id"]))
+        return True
+
+    def change_charge(self, charge: Doc, **changes: object) -> Doc:
+        """Change a charge, also where its payment intent carries a copy; returns the previous values."""
+        before = self.alter(charge, **changes)
+        if charge["payment_intent"] is not None:
+            intent = self.find("payment_intent", charge["payment_intent"])
+            self.alter(intent, _charges=[copy_of(charge)])
+        return before
+
+    def balance_entry(self, amount: int, source: Doc, kind: str, *, fee: int = 0, category: str | None = None) -> Doc:
+        """A balance transaction: what the source did to the merchant's own balance."""
+        details = {"amount": fee, "application": None, "currency": source["currency"], "description": "Processing fees",
+                   "type": "stripe_fee"}  # fmt: skip
+        entry = {
+            "id": self.ids.make("balance_transaction"),
+            "object": "balance_transaction",
+            "amount": amount,
+            "available_on": self.now + 2 * DAY,
+            "balance_type": "payments",
+            "created": self.now,
+            "currency": source["currency"],
+            "description": source.get("description"),
+            "exchange_rate": None,
+            "fee": fee,
+            "fee_details": [details] if fee else [],
+            "net": amount - fee,
+            "reporting_category": category or kind,
+            "source": source["id"],
+            "status": "pending",
+            "type": kind,
+        }
+        return self.put(entry)
+
+    def charge_of(self, payment: str) -> Doc:
+        """The successful charge behind a charge, payment intent, invoice or session id."""
+        if payment.startswith("ch_"):
+            return self.find("charge", payment, "charge")
+        if payment.startswith("pi_"):
+            intent = self.find("payment_intent", payment, "payment_intent")
+            return self.find("charge", str(intent["latest_charge"]), "payment_intent")
+        if payment.startswith("in_"):
+            return self.find("charge", str(self.find("invoice", payment, "invoice")["_charge"]), "charge")
+        session = self.find("checkout.session", payment, "session")
+        return self.charge_of(str(session["payment_intent"] or session["invoice"]))

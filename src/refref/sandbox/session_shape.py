@@ -1,0 +1,184 @@
+"""The shape of a Checkout Session and of its line items, before anybody paid."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from refref.sandbox.invoice_lines import LineDraft, reductions, tax_of
+from refref.sandbox.store import Doc
+
+HOURS_OPEN = 24
+
+
+def items_of(ids: Sequence[str], drafts: Sequence[LineDraft], discounts: Sequence[Doc], rate: Doc | None) -> list[Doc]:
+    """The line items (`item` objects) of a session."""
+    rows = []
+    for item_id, draft, reduced in zip(ids, drafts, reductions(drafts, discounts), strict=True):
+        discount = sum(r["amount"] for r in reduced)
+        taxes = tax_of(draft.amount - discount, rate)
+        tax = sum(t["amount"] for t in taxes)
+        on_top = sum(t["amount"] for t in taxes if t["tax_behavior"] == "exclusive")
+        rows.append(
+            {
+                "id": item_id,
+                "object": "item",
+                "adjustable_quantity": None,
+                "amount_discount": discount,
+                "amount_subtotal": draft.amount,
+                "amount_tax": tax,
+                "amount_total": draft.amount - discount + on_top,
+                "currency": draft.price["currency"] if draft.price else "usd",
+                "description": draft.description,
+                "metadata": {},
+                "price": draft.price,
+                "quantity": draft.quantity,
+            }
+        )
+    return rows
+
+
+def session_totals(items: Sequence[Doc], shipping: int, *, trial: bool) -> Doc:
+    """The session's amounts; a trial costs nothing today."""
+    kept = [] if trial else items
+    return {
+        "amount_subtotal": sum(i["amount_subtotal"] for i in kept),
+        "amount_total": sum(i["amount_total"] for i in kept) + shipping,
+        "total_details": {
+            "amount_discount": sum(i["amount_discount"] for i in kept),
+            "amount_shipping": shipping,
+            "amount_tax": sum(i["amount_tax"] for i in kept),
+        },
+    }
+
+
+def shipping_cost(shipping: int) -> Doc:
+    """Untaxed shipping, as sessions and invoices show it."""
+    return {"amount_subtotal": shipping, "amount_tax": 0, "amount_total": shipping, "shipping_rate": None}
+
+
+def details_of(customer: Mapping[str, Any], email: str | None, name: str | None) -> Doc:
+    """`customer_details` as entered by the buyer or known of the customer."""
+    return {
+        "address": customer.get("address"),
+        "business_name": None,
+        "email": email or customer.get("email"),
+        "individual_name": None,
+        "name": name or customer.get("name"),
+        "phone": None,
+        "tax_exempt": "none",
+        "tax_ids": [],
+    }
+
+
+def blank_session(session_id: str, mode: str, currency: str | None, url: str, now: int) -> Doc:
+    """An open session without amounts."""
+    return {
+        "id": session_id,
+        "object": "checkout.session",
+        "adaptive_pricing": {"enabled": True},
+        "after_expiration": None,
+        "allow_promotion_codes": None,
+        "amount_subtotal": None,
+        "amount_total": None,
+        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
+        "billing_address_collection": None,
+        "cancel_url": None,
+        "client_reference_id": None,
+        "client_secret": None,
+        "collected_information": {"business_name": None, "individual_name": None, "shipping_details": None},
+        "consent": None,
+        "consent_collection": None,
+        "created": now,
+        "currency": currency,
+        "currency_conversion": None,
+        "custom_fields": [],
+        "custom_text": {"after_submit": None, "shipping_address": None, "submit": None,
+                        "terms_of_service_acceptance": None},
+        "customer": None,
+        "customer_account": None,
+        "customer_creation": "if_required" if mode == "payment" else None,
+        "customer_details": None,
+        "customer_email": None,
+        "discounts": [],
+        "expires_at": now + HOURS_OPEN * 3600,
+        "integration_identifier": None,
+        "invoice": None,
+        "invoice_creation": None,
+        "livemode": False,
+        "locale": None,
+        "metadata": {},
+        "mode": mode,
+        "origin_context": None,
+        "payment_intent": None,
+        "payment_link": None,
+        "payment_method_collection": "if_required" if mode == "payment" else "always",
+        "payment_method_configuration_details": None,
+        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
+        "payment_method_types": ["card"],
+        "payment_status": "no_payment_required" if mode == "setup" else "unpaid",
+        "permissions": None,
+        "phone_number_collection": {"enabled": False},
+        "recovered_from": None,
+        "saved_payment_method_options": None,
+        "setup_intent": None,
+        "shipping_address_collection": None,
+        "shipping_cost": None,
+        "shipping_options": [],
+        "status": "open",
+        "submit_type": None,
+        "subscription": None,
+        "success_url": None,
+        "total_details": None,
+        "ui_mode": "hosted_page",
+        "url": url,
+        "wallet_options": None,
+    }  # fmt: skip
+
+
+def invoice_creation_of(given: Mapping[str, Any] | None) -> Doc:
+    """The session's `invoice_creation` (mode payment)."""
+    asked = given or {}
+    data = asked.get("invoice_data", {})
+    return {
+        "enabled": bool(asked.get("enabled")),
+        "invoice_data": {
+            "account_tax_ids": None,
+            "custom_fields": None,
+            "description": data.get("description"),
+            "footer": None,
+            "issuer": None,
+            "metadata": dict(data.get("metadata", {})),
+            "rendering_options": None,
+        },
+    }
+
+
+def blank_setup_intent(intent_id: str, customer: str | None, method: str, now: int) -> Doc:
+    """A setup intent that waits for its payment method."""
+    return {
+        "id": intent_id,
+        "object": "setup_intent",
+        "application": None,
+        "automatic_payment_methods": None,
+        "cancellation_reason": None,
+        "client_secret": f"{intent_id}_secret_sample",
+        "created": now,
+        "customer": customer,
+        "customer_account": None,
+        "description": None,
+        "excluded_payment_method_types": None,
+        "flow_directions": None,
+        "last_setup_error": None,
+        "latest_attempt": None,
+        "livemode": False,
+        "mandate": None,
+        "metadata": {},
+        "next_action": None,
+        "on_behalf_of": None,
+        "payment_method": method,
+        "payment_method_configuration_details": None,
+        "payment_method_options": {},
+        "payment_method_types": ["card"],
+        "single_use_mandate": None,
+        "status": "requires_confirmation",
+        "usage": "off_session",
+    }

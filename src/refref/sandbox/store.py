@@ -1,0 +1,222 @@
+"""The sandbox's documents, clock, ids and events, kept in memory and, when given a path, in sqlite.
+
+Knows nothing of what the objects mean: the layers above (catalog, customers, payments, ...) do.
+"""
+
+import functools
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+
+import msgspec
+
+from refref.sandbox.errors import missing
+from refref.sandbox.ids import Ids
+from refref.sandbox.timeline import instant
+
+# A Stripe object as JSON. Any: its shape is Stripe's and is judged by Stripe's specification in the tests.
+Doc = dict[str, Any]
+
+API_VERSION = "2026-10-28.endive"
+NOBODY: Doc = {"id": None, "idempotency_key": None}
+BATCH = 500
+
+P = ParamSpec("P")
+S = TypeVar("S", bound="Store")
+T = TypeVar("T")
+
+
+def copy_of(doc: T) -> T:
+    """A deep copy of JSON data."""
+    copied: T = msgspec.json.decode(msgspec.json.encode(doc))
+    return copied
+
+
+def acted(by: Literal["api", "nobody"]) -> Callable[[Callable[Concatenate[S, P], T]], Callable[Concatenate[S, P], T]]:
+    """Mark a public method: its events carry a request id (`api`) or none (`nobody`); the caller gets a copy."""
+
+    def mark(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+        @functools.wraps(method)
+        def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            outer = self.request
+            if outer is not None and by == "api":
+                return method(self, *args, **kwargs)
+            self.request = NOBODY if by == "nobody" else {"id": self.ids.make("request"), "idempotency_key": None}
+            try:
+                return copy_of(method(self, *args, **kwargs))
+            finally:
+                self.request = outer
+                if outer is None:
+                    self.flush(BATCH)
+
+        return call
+
+    return mark
+
+
+def listed(data: list[Doc], url: str, *, total: bool = True) -> Doc:
+    """A Stripe list that holds everything."""
+    counted: Doc = {"total_count": len(data)} if total else {}
+    return {"object": "list", "data": data, "has_more": False, **counted, "url": url}
+
+
+class Store:
+    """Documents by kind and id, in order of creation, with a clock, a maker of ids and the events made so far."""
+
+    def __init__(
+        self,
+        *,
+        clock_start: int | str | datetime = "2026-01-01T00:00:00+00:00",
+        seed: int = 0,
+        path: Path | str | None = None,
+        public_url: str = "http://127.0.0.1:8420",
+    ) -> None:
+        self.now = instant(clock_start)
+        self.ids = Ids(seed)
+        self.public_url = public_url
+        self.request: Doc | None = None
+        self.listeners: list[Callable[[Doc], None]] = []
+        self._docs: dict[tuple[str, str], Doc] = {}
+        self._kinds: dict[str, list[Doc]] = {}
+        self._dirty: dict[tuple[str, str], Doc] = {}
+        self._sqlite = None if path is None else self._open(Path(path))
+
+    # documents
+
+    def get(self, object_id: str) -> Doc:
+        """The present state of the object with that id; raises StripeError when there is none."""
+        for kind in self._kinds:
+            if (kind, object_id) in self._docs:
+                return copy_of(self._docs[kind, object_id])
+        raise missing("object", object_id)
+
+    def all(self, kind: str) -> list[Doc]:
+        """All objects of a kind, oldest first, as copies."""
+        return copy_of(self.live(kind))
+
+    def live(self, kind: str) -> list[Doc]:
+        """All objects of a kind, oldest first: the documents themselves, for the layers above."""
+        return self._kinds.get(kind, [])
+
+    def find(self, kind: str, object_id: str, param: str = "id") -> Doc:
+        """The document itself; raises `resource_missing` naming `param`."""
+        doc = self._docs.get((kind, object_id))
+        if doc is None:
+            raise missing(kind.replace(".", " ").replace("_", " "), object_id, param)
+        return doc
+
+    def has(self, kind: str, object_id: str) -> bool:
+        """Whether that object exists."""
+        return (kind, object_id) in self._docs
+
+    def put(self, doc: Doc) -> Doc:
+        """Add a new document."""
+        key = doc["object"], doc["id"]
+        self._docs[key] = doc
+        self._kinds.setdefault(key[0], []).append(doc)
+        self._dirty[key] = doc
+        return doc
+
+    def alter(self, doc: Doc, **changes: Any) -> Doc:
+        """Change a document; returns the old values of what changed (Stripe's previous_attributes)."""
+        before = {k: copy_of(doc.get(k)) for k, v in changes.items() if doc.get(k) != v}
+        doc.update(changes)
+        self._dirty[doc["object"], doc["id"]] = doc
+        return before
+
+    def remove(self, doc: Doc) -> None:
+        """Forget a document (events made of it stay)."""
+        key = doc["object"], doc["id"]
+        del self._docs[key]
+        self._kinds[key[0]] = [d for d in self._kinds[key[0]] if d is not doc]
+        self._dirty[key] = {}
+
+    # events
+
+    @property
+    def events(self) -> list[Doc]:
+        """All events, oldest first."""
+        return self.live("event")
+
+    def events_since(self, count: int) -> list[Doc]:
+        """The events after the first `count`."""
+        return self.events[count:]
+
+    def emit(self, kind: str, doc: Doc, previous: Doc | None = None) -> Doc:
+        """Record an event with a snapshot of `doc` as it is now and tell the listeners."""
+        data: Doc = {"object": copy_of(doc)}
+        if previous is not None:
+            data["previous_attributes"] = copy_of(previous)
+        waiting = sum(1 for e in self.live("webhook_endpoint") if e["status"] == "enabled")
+        event = {
+            "id": self.ids.make("event"),
+            "object": "event",
+            "api_version": API_VERSION,
+            "created": self.now,
+            "data": data,
+            "livemode": False,
+            "pending_webhooks": waiting,
+            "request": dict(self.request or NOBODY),
+            "type": kind,
+        }
+        self.put(event)
+        for tell in self.listeners:
+            tell(event)
+        return event
+
+    @contextmanager
+    def requested(self, request_id: str, idempotency_key: str | None) -> Iterator[None]:
+        """What happens inside was asked for by one API request."""
+        self.request = {"id": request_id, "idempotency_key": idempotency_key}
+        try:
+            yield
+        finally:
+            self.request = None
+            self.flush(BATCH)
+
+    # keeping
+
+    def flush(self, at_least: int = 1) -> None:
+        """Write changed documents to sqlite in one transaction, once there are `at_least` of them."""
+        if self._sqlite is None or len(self._dirty) < at_least:
+            return
+        rows = [(k, i, msgspec.json.encode(d) if d else None) for (k, i), d in self._dirty.items()]
+        with self._sqlite as db:
+            db.execute("begin")
+            db.executemany(
+                "insert into documents (kind, id, body) values (?, ?, ?) on conflict (kind, id) do update set body = excluded.body",
+                rows,
+            )
+            state = msgspec.json.encode({"now": self.now, "count": self.ids.count, "seed": self.ids.seed})
+            db.execute("insert or replace into state (id, body) values (1, ?)", (state,))
+            db.execute("commit")
+        self._dirty.clear()
+
+    def close(self) -> None:
+        """Write what is left and close the file."""
+        self.flush(0)
+        if self._sqlite is not None:
+            self._sqlite.close()
+
+    def _open(self, path: Path) -> sqlite3.Connection:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        db.execute("pragma journal_mode = wal")
+        db.execute("pragma synchronous = normal")
+        db.execute(
+            "create table if not exists documents (seq integer primary key, kind text, id text, body blob, unique (kind, id))"
+        )
+        db.execute("create table if not exists state (id integer primary key, body blob)")
+        for kind, object_id, body in db.execute(
+            "select kind, id, body from documents where body is not null order by seq"
+        ):
+            doc = msgspec.json.decode(body)
+            self._docs[kind, object_id] = doc
+            self._kinds.setdefault(kind, []).append(doc)
+        for (body,) in db.execute("select body from state"):
+            state = msgspec.json.decode(body)
+            self.now, self.ids = state["now"], Ids(state["seed"], state["count"])
+        return db
