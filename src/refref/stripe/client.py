@@ -1,0 +1,220 @@
+"""The gateway to Stripe's API: the only importer of the `stripe` SDK, and lazily, because importing it takes long.
+
+Answers plain JSON; every failure is a StripeFailure. Reads only what a Need names; keeps no state of the product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import msgspec
+
+from refref.stripe.errors import FailureClass, StripeFailure, classify
+from refref.stripe.reading import Need, NeedKind
+
+if TYPE_CHECKING:
+    from stripe import HTTPXClient, StripeClient
+
+API_VERSION = "2026-10-28.endive"
+PAGE = 100
+MOST_PAGES = 100
+
+# What a read-only restricted key should be able to list: permission as the Dashboard names it, and a harmless call.
+PERMISSION_PROBES: tuple[tuple[str, str], ...] = (
+    ("Customers", "/v1/customers"),
+    ("Charges and Refunds", "/v1/charges"),
+    ("Charges and Refunds", "/v1/refunds"),
+    ("PaymentIntents", "/v1/payment_intents"),
+    ("Invoices", "/v1/invoices"),
+    ("Invoices", "/v1/invoice_payments"),
+    ("Subscriptions", "/v1/subscriptions"),
+    ("Checkout Sessions", "/v1/checkout/sessions"),
+    ("Products", "/v1/products"),
+    ("Prices", "/v1/prices"),
+    ("Coupons", "/v1/coupons"),
+    ("Promotion Codes", "/v1/promotion_codes"),
+    ("Credit notes", "/v1/credit_notes"),
+    ("Disputes", "/v1/disputes"),
+    ("Events", "/v1/events"),
+    ("Balance transactions", "/v1/balance_transactions"),
+    ("Webhook Endpoints", "/v1/webhook_endpoints"),
+)
+
+_PATHS: Mapping[NeedKind, tuple[str, tuple[str, ...]]] = {
+    NeedKind.INVOICE_LINES: ("/v1/invoices", ()),
+    NeedKind.INVOICE_OFF_STRIPE: ("/v1/invoices", ()),
+    NeedKind.INVOICE_DISCOUNTS: (
+        "/v1/invoices",
+        ("discounts", "total_discount_amounts.discount", "lines.data.discounts"),
+    ),
+    NeedKind.SESSION_LINES: ("/v1/checkout/sessions", ()),
+    NeedKind.SESSION_DISCOUNTS: ("/v1/checkout/sessions", ("total_details.breakdown",)),
+    NeedKind.SUBSCRIPTION: ("/v1/subscriptions", ()),
+    NeedKind.SUBSCRIPTION_DISCOUNTS: ("/v1/subscriptions", ("discounts", "items.data.discounts")),
+    NeedKind.CREDIT_NOTE: ("/v1/credit_notes", ()),
+}
+# Where the embedded list may be cut off: the key it stands under, and its path below the object's.
+_LISTS: Mapping[NeedKind, tuple[str, str]] = {
+    NeedKind.INVOICE_LINES: ("lines", "lines"),
+    NeedKind.INVOICE_OFF_STRIPE: ("lines", "lines"),
+    NeedKind.SESSION_LINES: ("line_items", "line_items"),
+    NeedKind.CREDIT_NOTE: ("lines", "lines"),
+}
+
+Document = dict[str, object]
+
+
+class Permission(msgspec.Struct, frozen=True):
+    """One call that was tried: the permission it needs, its path, and None or why it failed."""
+
+    name: str
+    path: str
+    failure: FailureClass | None
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """What a key can do. `account_id` is None where the key may not read its own account."""
+
+    account_id: str | None
+    permissions: tuple[Permission, ...]
+
+
+class StripeGateway:
+    """Calls to one Stripe account with one key, in the pinned API version.
+
+    `base_url`: another Stripe than the real one (the sandbox); `stripe_account`: act for a connected account. An HTTP
+    client given here is shared and stays open; one made here ends with `close`.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str | None = None,
+        stripe_account: str | None = None,
+        timeout_s: int = 20,
+        max_network_retries: int = 2,
+        http_client: HTTPXClient | None = None,
+    ) -> None:
+        self._api_key = api_key
+        self._base_url = base_url
+        self._stripe_account = stripe_account
+        self._timeout_s = timeout_s
+        self._max_network_retries = max_network_retries
+        self._shared_http_client = http_client
+        self._own_http_client: HTTPXClient | None = None
+        self._client: StripeClient | None = None
+
+    async def fetch(self, need: Need) -> Document:
+        """The document that answers a need, complete: every page of the list that was cut off. Raises StripeFailure."""
+        if need.kind is NeedKind.INVOICE_OF_PAYMENT:
+            payment = {"type": "payment_intent", "payment_intent": need.stripe_id}
+            rows = await self._pages("/v1/invoice_payments", {"payment": payment})
+            return {"object": "list", "data": rows, "has_more": False}
+        path, expand = _PATHS[need.kind]
+        path = f"{path}/{quote(need.stripe_id, safe='')}"
+        document = await self._get(path, {"expand": list(expand)} if expand else {})
+        if need.kind in _LISTS:
+            key, below = _LISTS[need.kind]
+            listed = document.get(key)
+            if not isinstance(listed, dict) or listed.get("has_more") is not False:
+                rows = await self._pages(f"{path}/{below}", {})
+                document[key] = {"object": "list", "data": rows, "has_more": False, "total_count": len(rows)}
+        return document
+
+    async def probe(self) -> Probe:
+        """Try each permission with a harmless call. Raises StripeFailure where the key itself is not accepted."""
+        account_id: str | None = None
+        try:
+            found = (await self._get("/v1/account", {})).get("id")
+            account_id = found if isinstance(found, str) else None
+        except StripeFailure as error:
+            if error.failure is not FailureClass.PERMISSION:
+                raise
+        permissions = []
+        for name, path in PERMISSION_PROBES:
+            failure: FailureClass | None = None
+            try:
+                await self._get(path, {"limit": 1})
+            except StripeFailure as error:
+                if error.failure is FailureClass.AUTH:
+                    raise
+                failure = error.failure
+            permissions.append(Permission(name, path, failure))
+        return Probe(account_id, tuple(permissions))
+
+    async def close(self) -> None:
+        """Close the connections made here."""
+        if self._own_http_client is not None:
+            await self._own_http_client.close_async()  # type: ignore[no-untyped-call]  # the SDK has no types here
+        self._own_http_client = self._client = None
+
+    async def _pages(self, path: str, params: dict[str, object]) -> list[object]:
+        rows: list[object] = []
+        cursor: dict[str, object] = {}
+        for _ in range(MOST_PAGES):
+            page = await self._get(path, {**params, **cursor, "limit": PAGE})
+            data = page.get("data")
+            if not isinstance(data, list):
+                raise _odd_answer(path)
+            rows.extend(data)
+            last = data[-1].get("id") if data and isinstance(data[-1], dict) else None
+            if page.get("has_more") is not True or not isinstance(last, str):
+                return rows
+            cursor = {"starting_after": last}
+        raise _odd_answer(path)
+
+    async def _get(self, path: str, params: dict[str, object]) -> Document:
+        from stripe import StripeError
+
+        try:
+            answer = await self._open().raw_request_async("get", path, **params)
+            document = msgspec.json.decode(answer.body)
+        except StripeError as error:
+            raise _failure(error, is_read=True) from error
+        except msgspec.DecodeError as error:
+            raise _odd_answer(path) from error
+        if not isinstance(document, dict):
+            raise _odd_answer(path)
+        return document
+
+    def _open(self) -> StripeClient:
+        if self._client is not None:
+            return self._client
+        from stripe import HTTPXClient, StripeClient
+
+        http_client = self._shared_http_client
+        if http_client is None:
+            http_client = self._own_http_client = HTTPXClient(timeout=self._timeout_s)
+        base = self._base_url
+        self._client = StripeClient(
+            self._api_key,
+            stripe_account=self._stripe_account,
+            stripe_version=API_VERSION,
+            base_addresses={} if base is None else {"api": base, "connect": base, "files": base, "meter_events": base},
+            max_network_retries=self._max_network_retries,
+            http_client=http_client,
+        )
+        return self._client
+
+
+def _odd_answer(path: str) -> StripeFailure:
+    return StripeFailure(
+        FailureClass.TRANSIENT, None, f"Stripe's answer to GET {path} cannot be read.", status=None, request_id=None
+    )
+
+
+def _failure(error: Exception, *, is_read: bool) -> StripeFailure:
+    """The SDK's exception as ours; reads only attributes that every one of its exceptions has."""
+    status = getattr(error, "http_status", None)
+    details = getattr(error, "error", None)
+    error_type = getattr(details, "type", None)
+    code = getattr(error, "code", None) or getattr(details, "code", None)
+    return StripeFailure(
+        classify(status, error_type, code, is_read=is_read),
+        code,
+        getattr(error, "user_message", None) or "Stripe gave no reason.",
+        status=status,
+        request_id=getattr(error, "request_id", None),
+    )
