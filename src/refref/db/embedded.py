@@ -168,11 +168,11 @@ class EmbeddedPostgres:
             threading.Thread(target=_flush_to_disk, args=(self._cluster,), daemon=True).start()
         return self.dsn
 
-    def stop(self) -> None:
-        """Stop the server (open transactions are rolled back) and wait for its end; does nothing when it is stopped."""
+    def stop(self, timeout_seconds: float = _STOP_TIMEOUT_SECONDS) -> None:
+        """Stop the server and wait for its end; open transactions roll back. After the time-out it stops at once."""
         process, self._process = self._process, None
         if process is not None:
-            for number, seconds in ((signal.SIGINT, _STOP_TIMEOUT_SECONDS), (signal.SIGQUIT, 3.0)):
+            for number, seconds in ((signal.SIGINT, timeout_seconds), (signal.SIGQUIT, 3.0)):
                 process.send_signal(number)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(seconds)
