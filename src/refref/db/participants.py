@@ -68,26 +68,6 @@ async def participant_by_id(tx: Connection, organization_id: str, participant_id
     return None if row is None else Participant(**row)
 
 
-async def participants(
-    tx: Connection,
-    organization_id: str,
-    *,
-    program_id: str | None = None,
-    before: str | None = None,
-    limit: int = 100,
-) -> list[Participant]:
-    """The newest participants first, those older than the id `before`."""
-    rows = await tx.fetch(
-        f"select {_COLUMNS} from participant where organization_id = $1 and ($2::text is null or program_id = $2)"  # noqa: S608 - a constant
-        " and ($3::text is null or participant_id < $3) order by participant_id desc limit $4",
-        organization_id,
-        program_id,
-        before,
-        limit,
-    )
-    return [Participant(**row) for row in rows]
-
-
 async def update_status(tx: Connection, organization_id: str, participant_id: str, status: str) -> None:
     await tx.execute(
         "update participant set status = $3 where organization_id = $1 and participant_id = $2",

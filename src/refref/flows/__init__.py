@@ -1,0 +1,1 @@
+"""Every write: gather, decide, apply. One transaction each, opened by the edge; flows never call flows."""

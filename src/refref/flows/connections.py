@@ -1,0 +1,239 @@
+"""Connections to Stripe: made, their secrets added, rolled and re-encrypted, the test clock set ahead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from refref.core.refusals import Refused
+from refref.db import audit, connections
+from refref.db.connections import ConnectionSecret, StripeConnection
+from refref.db.pool import Connection
+from refref.flows.checks import check_name
+from refref.flows.stripe_keys import (
+    check_account_id,
+    check_api_base,
+    check_api_key,
+    check_mode,
+    check_webhook_secret,
+)
+from refref.ids import new_id
+from refref.vault import Place, Sealed, Vault
+
+MAX_OVERLAP = timedelta(days=7)
+DEFAULT_OVERLAP = timedelta(hours=24)  # Stripe's own limit when it rolls a signing secret
+MAX_CLOCK_AHEAD_S = 20 * 366 * 86_400
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class NewConnection:
+    """What a person gives. Without a key the mode is needed; the webhook secret may follow when Stripe has shown it."""
+
+    name: str
+    mode: str | None = None
+    api_key: str | None = None
+    webhook_secret: str | None = None
+    stripe_account_id: str | None = None
+    api_base: str | None = None
+
+
+async def create_connection(
+    tx: Connection, vault: Vault, organization_id: str, given: NewConnection, *, actor: str, now: datetime
+) -> StripeConnection:
+    """Make a connection and seal its secrets. Raises Refused naming the field and the remedy."""
+    name = check_name(given.name, "name")
+    api_key = check_api_key(given.api_key) if given.api_key else None
+    webhook_secret = check_webhook_secret(given.webhook_secret) if given.webhook_secret else None
+    mode = check_mode(given.mode, api_key)
+    made = StripeConnection(
+        organization_id=organization_id,
+        connection_id=new_id("connection"),
+        name=name,
+        mode=mode,
+        stripe_account_id=check_account_id(given.stripe_account_id),
+        api_base=check_api_base(given.api_base, mode),
+        clock_ahead_s=0,
+        status="active",
+        created_at=now,
+    )
+    await connections.insert_connection(tx, made)
+    for kind, secret in (("api_key", api_key), ("webhook", webhook_secret)):
+        if secret is not None:
+            await connections.insert_secret(tx, _seal(vault, made, kind, secret, now))
+    await audit.record(
+        tx,
+        organization_id,
+        at=now,
+        actor=actor,
+        action="connection.create",
+        subject=made.connection_id,
+        details={"mode": mode, "has_api_key": api_key is not None, "has_webhook_secret": webhook_secret is not None},
+    )
+    return made
+
+
+async def add_webhook_secret(
+    tx: Connection,
+    vault: Vault,
+    organization_id: str,
+    connection_id: str,
+    *,
+    webhook_secret: str,
+    overlap: timedelta = DEFAULT_OVERLAP,
+    actor: str,
+    now: datetime,
+) -> ConnectionSecret:
+    """Add a signing secret; the one before stays valid for `overlap`, any older one ends now.
+
+    Raises Refused: unknown_connection, invalid_webhook_secret, webhook_secret_known, invalid_overlap.
+    """
+    secret = check_webhook_secret(webhook_secret)
+    if not timedelta() <= overlap <= MAX_OVERLAP:
+        raise Refused("invalid_overlap", "The secret before may stay valid for 0 to 168 hours.", "overlap_hours")
+    connection = await require_connection(tx, organization_id, connection_id)
+    before = await connections.valid_secrets(tx, organization_id, connection_id, "webhook", now)
+    if any(_open(vault, old) == secret for old in before):
+        raise Refused("webhook_secret_known", "The connection has this signing secret already.", "webhook_secret")
+    for number, old in enumerate(before):
+        ends_at = now + overlap if number == 0 else now
+        await connections.expire_secret(tx, organization_id, connection_id, old.secret_id, ends_at)
+    made = _seal(vault, connection, "webhook", secret, now)
+    await connections.insert_secret(tx, made)
+    await _record_secret(tx, made, actor, now)
+    return made
+
+
+async def replace_api_key(
+    tx: Connection,
+    vault: Vault,
+    organization_id: str,
+    connection_id: str,
+    *,
+    api_key: str,
+    actor: str,
+    now: datetime,
+) -> ConnectionSecret:
+    """Use another Stripe key from now on; the old one ends. Raises Refused: unknown_connection, mode_mismatch, ..."""
+    secret = check_api_key(api_key)
+    connection = await require_connection(tx, organization_id, connection_id)
+    check_mode(connection.mode, secret)
+    for old in await connections.valid_secrets(tx, organization_id, connection_id, "api_key", now):
+        await connections.expire_secret(tx, organization_id, connection_id, old.secret_id, now)
+    made = _seal(vault, connection, "api_key", secret, now)
+    await connections.insert_secret(tx, made)
+    await _record_secret(tx, made, actor, now)
+    return made
+
+
+async def rotate_secrets(tx: Connection, vault: Vault, organization_id: str, *, actor: str, now: datetime) -> int:
+    """Re-encrypt every secret under the first master key, forget ended ones; returns how many changed.
+
+    Raises VaultError when a secret cannot be opened: then nothing is changed.
+    """
+    await connections.delete_expired_secrets(tx, organization_id, now)
+    changed = 0
+    for secret in await connections.all_secrets(tx, organization_id):
+        fresh = vault.rotate(_sealed(secret), _place(secret))
+        if fresh is not None:
+            resealed = replace(secret, key_id=fresh.key_id, nonce=fresh.nonce, ciphertext=fresh.ciphertext)
+            await connections.reseal_secret(tx, resealed)
+            changed += 1
+    await audit.record(
+        tx,
+        organization_id,
+        at=now,
+        actor=actor,
+        action="connection_secret.rotate",
+        subject=organization_id,
+        details={"changed": changed, "key_id": vault.current_key_id},
+    )
+    return changed
+
+
+async def set_clock_ahead(
+    tx: Connection, organization_id: str, connection_id: str, clock_ahead_s: int, *, actor: str, now: datetime
+) -> StripeConnection:
+    """Let the test clock of a connection run ahead of ours; it never goes back, for books only grow.
+
+    Raises Refused: unknown_connection, live_clock, clock_goes_back, invalid_clock.
+    """
+    connection = await require_connection(tx, organization_id, connection_id)
+    if connection.mode != "test":
+        raise Refused("live_clock", "Only a connection in test mode has a clock that can be set.", "clock_ahead_s")
+    if clock_ahead_s < connection.clock_ahead_s:
+        raise Refused(
+            "clock_goes_back",
+            f"The test clock is {connection.clock_ahead_s} seconds ahead and only moves forward.",
+            "clock_ahead_s",
+        )
+    if clock_ahead_s > MAX_CLOCK_AHEAD_S:
+        raise Refused("invalid_clock", "The test clock can be at most 20 years ahead.", "clock_ahead_s")
+    await connections.update_clock_ahead(tx, organization_id, connection_id, clock_ahead_s)
+    await audit.record(
+        tx,
+        organization_id,
+        at=now,
+        actor=actor,
+        action="connection.set_clock",
+        subject=connection_id,
+        details={"clock_ahead_s": clock_ahead_s},
+    )
+    return replace(connection, clock_ahead_s=clock_ahead_s)
+
+
+async def require_connection(tx: Connection, organization_id: str, connection_id: str) -> StripeConnection:
+    """The connection; raises Refused("unknown_connection")."""
+    found = await connections.connection_by_id(tx, organization_id, connection_id)
+    if found is None:
+        raise Refused("unknown_connection", "There is no connection with this id.", "connection_id")
+    return found
+
+
+async def stripe_api_key(
+    tx: Connection, vault: Vault, organization_id: str, connection_id: str, now: datetime
+) -> str | None:
+    """The Stripe key of a connection in the clear, None when it has none. Raises VaultError."""
+    found = await connections.valid_secrets(tx, organization_id, connection_id, "api_key", now)
+    return _open(vault, found[0]) if found else None
+
+
+def _place(secret: ConnectionSecret) -> Place:
+    return Place(secret.organization_id, secret.connection_id, secret.secret_id)
+
+
+def _sealed(secret: ConnectionSecret) -> Sealed:
+    return Sealed(secret.key_id, secret.nonce, secret.ciphertext)
+
+
+def _open(vault: Vault, secret: ConnectionSecret) -> str:
+    return vault.open(_sealed(secret), _place(secret)).decode()
+
+
+def _seal(vault: Vault, connection: StripeConnection, kind: str, secret: str, now: datetime) -> ConnectionSecret:
+    secret_id = new_id("secret")
+    place = Place(connection.organization_id, connection.connection_id, secret_id)
+    sealed = vault.seal(secret.encode(), place)
+    return ConnectionSecret(
+        organization_id=connection.organization_id,
+        connection_id=connection.connection_id,
+        secret_id=secret_id,
+        kind=kind,
+        key_id=sealed.key_id,
+        nonce=sealed.nonce,
+        ciphertext=sealed.ciphertext,
+        hint=secret[-4:],
+        created_at=now,
+        expires_at=None,
+    )
+
+
+async def _record_secret(tx: Connection, made: ConnectionSecret, actor: str, now: datetime) -> None:
+    await audit.record(
+        tx,
+        made.organization_id,
+        at=now,
+        actor=actor,
+        action="connection_secret.add",
+        subject=made.connection_id,
+        details={"secret_id": made.secret_id, "kind": made.kind},
+    )
