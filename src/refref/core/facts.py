@@ -282,9 +282,11 @@ def _merge_carriers(carriers: tuple[Carrier, ...]) -> tuple[Carrier, ...]:
     return tuple(sorted(first.values(), key=_carrier_sort))
 
 
-def _carrier_order(carrier: Carrier) -> tuple[int, int, str]:
-    # The earliest report wins whole; a report without a click instant counts from when it was seen.
-    return carrier.seen_at, carrier.seen_at if carrier.clicked_at is None else carrier.clicked_at, carrier.campaign
+def _carrier_order(carrier: Carrier) -> tuple[int, int, bool, str]:
+    # The earliest report wins whole; a report without a click instant counts from when it was seen, and loses against
+    # one that has it. The order is total, or merging would depend on which report came first.
+    clicked_at = carrier.seen_at if carrier.clicked_at is None else carrier.clicked_at
+    return carrier.seen_at, clicked_at, carrier.clicked_at is None, carrier.campaign
 
 
 def _carrier_sort(carrier: Carrier) -> tuple[str, str]:
