@@ -18,9 +18,9 @@ _TITLES = {
 _INTRODUCTION = """\
 # Stripe events
 
-RefRef reads these webhook events, in every API version from 2020-08-27 on; all others are answered with 200 and ignored.
-An endpoint that RefRef makes asks for the first four groups. `required`: without the event the books can be wrong or late
-until the next reconciliation.
+RefRef reads these webhook events, in every API version from 2020-08-27 on; all others are answered with 200 and
+ignored. An endpoint that RefRef makes asks for the first four groups. `required`: without the event the books can be
+wrong or late until the next reconciliation.
 
 This page is written from the program: `python -m refref.stripe.registry_docs > docs/events.md`.
 """
