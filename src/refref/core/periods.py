@@ -9,7 +9,7 @@ DAY_S = 86_400
 
 
 def add_months(instant: int, months: int) -> int:
-    """The same day and time `months` later; the last day of a shorter month (31 January + 1 month = 28 or 29 February)."""
+    """The same day and time `months` later; in a shorter month its last day (31 January + 1 month = 28 February)."""
     start = datetime.fromtimestamp(instant, UTC)
     index = start.year * 12 + start.month - 1 + months
     year, month = index // 12, index % 12 + 1

@@ -74,7 +74,7 @@ def _check_rule(rule: RewardRule, field: str) -> None:
         if len(currency) != 3 or not currency.isascii() or not currency.islower():
             raise Refused("invalid_terms", "Currencies are three lower-case letters.", f"{field}.amounts.{currency}")
         if amount <= 0:
-            raise Refused("invalid_terms", "An amount is a positive number of minor units.", f"{field}.amounts.{currency}")
+            raise Refused("invalid_terms", "An amount is positive, in minor units.", f"{field}.amounts.{currency}")
 
 
 class TermsVersion(msgspec.Struct, frozen=True):

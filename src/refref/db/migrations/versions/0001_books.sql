@@ -186,7 +186,7 @@ create table stripe_event (
   livemode        boolean not null,
   state           text not null check (state in ('accepted', 'ignored', 'quarantined')),
   reason          text,             -- why quarantined
-  source          text not null check (source in ('webhook', 'poll', 'import')),
+  source          text not null check (source in ('webhook', 'poll', 'told')), -- told: by hand or by the API, in our shape
   created_at      timestamptz not null,
   received_at     timestamptz not null default clock_timestamp(),
   body            bytea not null,
@@ -217,6 +217,45 @@ create table stripe_document (
   body            bytea,            -- zstd of JSON; null: asked, and Stripe has none
   fetched_at      timestamptz not null default now(),
   primary key (organization_id, connection_id, need_kind, stripe_id)
+);
+
+-- What an event left open and only Stripe's API can answer (core.facts names the kinds in stripe.reading.NeedKind).
+create table open_need (
+  organization_id text collate "C" not null,
+  connection_id   text collate "C" not null,
+  need_kind       text collate "C" not null,
+  stripe_id       text collate "C" not null,
+  seen_at         bigint not null,  -- the asking event's created, seconds
+  attempts        integer not null default 0,
+  due_at          timestamptz not null,
+  error           text,
+  primary key (organization_id, connection_id, need_kind, stripe_id)
+);
+
+-- Scopes to settle again although no fact changed: a code was added, terms were published.
+create table dirty_scope (
+  organization_id text collate "C" not null,
+  connection_id   text collate "C" not null,
+  scope_id        text collate "C" not null,
+  primary key (organization_id, connection_id, scope_id)
+);
+
+-- Codes that sales carried and nobody owns (yet): who adds the code finds the scopes to settle again.
+create table unclaimed_code (
+  organization_id text collate "C" not null,
+  connection_id   text collate "C" not null,
+  code            text collate "C" not null,
+  scope_id        text collate "C" not null,
+  primary key (organization_id, connection_id, code, scope_id)
+);
+
+-- Which scopes paid with which card: one card in two scopes can unmask a self-referral.
+create table card_use (
+  organization_id text collate "C" not null,
+  connection_id   text collate "C" not null,
+  fingerprint     text collate "C" not null,
+  scope_id        text collate "C" not null,
+  primary key (organization_id, connection_id, fingerprint, scope_id)
 );
 
 -- Tenant tables: books ----------------------------------------------------------------------------------------------
@@ -517,7 +556,8 @@ begin
                   where i.organization_id = c.organization_id and i.connection_id = c.connection_id
                     and i.state = 'pending' and i.due_at <= now()
                   order by i.event_seq limit 1) oldest
-    order by oldest.event_seq
+    union all
+    select distinct d.organization_id, d.connection_id from dirty_scope d
   loop
     if pg_try_advisory_xact_lock(hashtextextended(v.connection_id, 0)) then
       organization_id := v.organization_id;
@@ -538,6 +578,17 @@ language sql security definer set search_path = public, pg_temp stable as $$
                 and d.recheck_at <= now() + make_interval(secs => c.clock_ahead_s));
 $$;
 
+-- Connections whose open needs are due, for those that have an API key.
+create function connections_with_due_needs() returns table (organization_id text, connection_id text)
+language sql security definer set search_path = public, pg_temp stable as $$
+  select c.organization_id, c.connection_id from connection c
+  where c.status = 'active'
+    and exists (select from open_need n where n.organization_id = c.organization_id and n.connection_id = c.connection_id
+                and n.due_at <= now())
+    and exists (select from connection_secret s where s.organization_id = c.organization_id
+                and s.connection_id = c.connection_id and s.kind = 'api_key');
+$$;
+
 -- Intake's cache: every webhook path with its signing secrets, still encrypted.
 create function webhook_secrets(p_connection_id text)
 returns table (organization_id text, mode text, stripe_account_id text, status text, key_id text, nonce bytea,
@@ -555,18 +606,19 @@ $$;
 -- Rights and walls --------------------------------------------------------------------------------------------------
 
 revoke execute on all functions in schema public from public;
-grant execute on function ledger_post, inbox_accept, inbox_claim_connection, connections_with_due_clock, webhook_secrets
+grant execute on function ledger_post, inbox_accept, inbox_claim_connection, connections_with_due_clock,
+  connections_with_due_needs, webhook_secrets
   to refref_app;
 
 grant select, insert, update, delete on organization, user_account, membership, web_session, api_key_prefix, webhook_path,
   api_key, connection, connection_secret, program, participant, participant_code, idempotency_key, inbox,
-  stripe_document, fact, customer, referral, decision, reward to refref_app;
+  stripe_document, open_need, dirty_scope, unclaimed_code, card_use, fact, customer, referral, decision, reward to refref_app;
 grant select, insert on terms, audit_log to refref_app;
 grant select on stripe_event, ledger_entry, ledger_posting, ledger_balance to refref_app;
 
 do $$ declare t text; begin
   foreach t in array array['api_key', 'connection', 'connection_secret', 'program', 'terms', 'participant',
-    'participant_code', 'audit_log', 'idempotency_key', 'stripe_event', 'inbox', 'stripe_document', 'fact', 'customer',
+    'participant_code', 'audit_log', 'idempotency_key', 'stripe_event', 'inbox', 'stripe_document', 'open_need', 'dirty_scope', 'unclaimed_code', 'card_use', 'fact', 'customer',
     'referral', 'decision', 'reward', 'ledger_entry', 'ledger_posting', 'ledger_balance']
   loop
     execute format('alter table %I enable row level security', t);
