@@ -115,7 +115,6 @@ def line_of(line_id: str, invoice: str, currency: str, draft: LineDraft, reduced
         "pricing": pricing_of(draft.price, unit) or None,
         "quantity": draft.quantity,
         "quantity_decimal": str(draft.quantity),
-        "subscription": draft.subscription,
         "subtotal": draft.amount,
         "taxes": tax_of(net, rate),
         "_price": draft.price,

@@ -297,11 +297,11 @@ class Payments(Customers):
             )
             self.emit("charge.failed", charge)
             return False
-        outcome: Doc = {"advice_code": None, "network_advice_code": None, "network_decline_code": None, "reason": None,
+        approved: Doc = {"advice_code": None, "network_advice_code": None, "network_decline_code": None, "reason": None,
                    "network_status": "approved_by_network", "risk_level": "normal", "risk_score": 16,
                    "seller_message": "Payment complete.", "type": "authorized"}  # fmt: skip
         self.change_charge(
-            charge, status="succeeded", paid=True, captured=True, amount_captured=charge["amount"], outcome=outcome
+            charge, status="succeeded", paid=True, captured=True, amount_captured=charge["amount"], outcome=approved
         )
         self.emit("charge.succeeded", charge)
         fee = share(charge["amount"], 290, 10_000) + 30
