@@ -87,7 +87,9 @@ def query(dsn: str, sql: str) -> str:
     """Run one statement with the installed psql and return its unaligned output; raises EmbeddedPostgresError."""
     command = [str(installed_programs() / "bin" / "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", dsn, "-c", sql]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    result = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)  # noqa: S603 - ours
+    result = subprocess.run(  # noqa: S603 - our own program
+        command, check=False, capture_output=True, text=True, env=environment
+    )
     if result.returncode != 0:
         raise EmbeddedPostgresError(result.stderr.strip())
     return result.stdout.strip()

@@ -172,7 +172,6 @@ class Supervisor:
 
     def _prepare_demo(self) -> None:
         demo = self._demo = Demo.load(self._plan.data_dir, self._plan.port)
-        self._environment["REFREF_STRIPE_API_BASE"] = url_of("127.0.0.1", demo.sandbox_port)
         self._add("sandbox", self._plan.sandbox_module).prepare()
         if demo.addresses != self._addresses(demo):
             log_path = self._logs / "demo_setup.log"
