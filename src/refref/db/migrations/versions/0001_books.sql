@@ -326,14 +326,12 @@ create table decision (
   refunded_minor  bigint not null,
   earned_minor    bigint not null,
   reversed_minor  bigint not null,
-  recheck_at      timestamptz,
   digest          bytea not null,
   body            bytea not null,   -- core.decisions.Decision
   primary key (organization_id, connection_id, payment_key, program_id)
 );
 create index decision_by_scope on decision (organization_id, connection_id, scope_id);
 create index decision_by_time on decision using brin (occurred_at) with (pages_per_range = 32);
-create index decision_recheck on decision (organization_id, connection_id, recheck_at) where recheck_at is not null;
 
 -- What somebody earned from one rule on one payment: the present state; every change of it is a ledger entry.
 create table reward (
@@ -568,14 +566,12 @@ begin
   end loop;
 end $$;
 
--- Connections whose books change by the clock alone: a hold that ended, a decision to look at again.
+-- Connections whose books change by the clock alone: a hold that ended.
 create function connections_with_due_clock() returns table (organization_id text, connection_id text)
 language sql security definer set search_path = public, pg_temp stable as $$
   select c.organization_id, c.connection_id from connection c
   where exists (select from reward r where r.organization_id = c.organization_id and r.connection_id = c.connection_id
-                and r.status = 'pending' and r.hold_until <= now() + make_interval(secs => c.clock_ahead_s))
-     or exists (select from decision d where d.organization_id = c.organization_id and d.connection_id = c.connection_id
-                and d.recheck_at <= now() + make_interval(secs => c.clock_ahead_s));
+                and r.status = 'pending' and r.hold_until <= now() + make_interval(secs => c.clock_ahead_s));
 $$;
 
 -- Connections whose open needs are due, for those that have an API key.

@@ -1,0 +1,193 @@
+"""The inbox: events as they arrived, and the work that is left. Rows of stripe_event never change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from refref.db.bodies import decompress
+from refref.db.books import instant
+from refref.db.pool import Connection
+
+State = Literal["accepted", "ignored", "quarantined"]
+PARKED_AFTER = 8  # failures
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event on its way into the inbox. `created_at` in seconds since 1970; `body` compressed by db.bodies."""
+
+    organization_id: str
+    connection_id: str
+    stripe_event_id: str
+    type: str
+    object_id: str
+    api_version: str | None
+    livemode: bool
+    state: State
+    reason: str | None
+    source: Literal["webhook", "poll", "told"]
+    created_at: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One event to settle; `body` raw as it arrived."""
+
+    event_seq: int
+    stripe_event_id: str
+    type: str
+    attempts: int
+    body: bytes
+
+
+_ACCEPT = "select inbox_accept($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+
+
+async def accept(connection: Connection, arrivals: Sequence[Arrival]) -> int:
+    """Store a batch of any organizations' events in one statement; known ones are left alone. Returns how many are new.
+
+    Outside a transaction it commits by itself: when it returns, the batch is durable.
+    """
+    new: int = await connection.fetchval(
+        _ACCEPT,
+        [a.organization_id for a in arrivals],
+        [a.connection_id for a in arrivals],
+        [a.stripe_event_id for a in arrivals],
+        [a.type for a in arrivals],
+        [a.object_id for a in arrivals],
+        [a.api_version for a in arrivals],
+        [a.livemode for a in arrivals],
+        [a.state for a in arrivals],
+        [a.reason for a in arrivals],
+        [a.source for a in arrivals],
+        [instant(a.created_at) for a in arrivals],
+        [a.body for a in arrivals],
+    )
+    return new
+
+
+async def claim_connection(tx: Connection) -> tuple[str, str] | None:
+    """A connection with due work, locked for this transaction: (organization_id, connection_id)."""
+    row = await tx.fetchrow("select organization_id, connection_id from inbox_claim_connection()")
+    return (row[0], row[1]) if row else None
+
+
+async def due_work(tx: Connection, organization_id: str, connection_id: str, limit: int) -> list[Work]:
+    """The oldest due events of a connection, whose lock the transaction holds."""
+    rows = await tx.fetch(
+        """
+        select e.event_seq, e.stripe_event_id, e.type, i.attempts, e.body
+        from (
+          select event_seq, attempts from inbox
+          where organization_id = $1 and connection_id = $2 and state = 'pending' and due_at <= now()
+          order by event_seq limit $3
+        ) i
+        join stripe_event e on e.organization_id = $1 and e.connection_id = $2 and e.event_seq = i.event_seq
+        order by e.event_seq
+        """,
+        organization_id,
+        connection_id,
+        limit,
+    )
+    return [Work(row[0], row[1], row[2], row[3], decompress(row[4])) for row in rows]
+
+
+async def finish(tx: Connection, organization_id: str, connection_id: str, event_seqs: Sequence[int]) -> None:
+    """Mark events done, in the transaction that booked them."""
+    await tx.execute(
+        "delete from inbox where organization_id = $1 and connection_id = $2 and event_seq = any ($3)",
+        organization_id,
+        connection_id,
+        list(event_seqs),
+    )
+
+
+async def fail(
+    tx: Connection,
+    organization_id: str,
+    connection_id: str,
+    event_seq: int,
+    code: str,
+    sentence: str,
+    *,
+    is_final: bool,
+) -> None:
+    """Note a failed attempt: tried again later with growing pauses, parked after eight or when trying cannot help."""
+    await tx.execute(
+        """
+        update inbox set attempts = attempts + 1, error_code = $4, error = $5,
+          state = case when $6 or attempts + 1 >= $7 then 'parked' else 'pending' end,
+          due_at = now() + least(power(2, attempts), 3600) * interval '1 second'
+        where organization_id = $1 and connection_id = $2 and event_seq = $3
+        """,
+        organization_id,
+        connection_id,
+        event_seq,
+        code,
+        sentence[:1000],
+        is_final,
+        PARKED_AFTER,
+    )
+
+
+async def replay(
+    tx: Connection, organization_id: str, connection_id: str, *, event_ids: Sequence[str] | None, only_parked: bool
+) -> int:
+    """Put events back to work: parked ones, or any accepted ones by id (None: all). Returns how many."""
+    if only_parked:
+        tag = await tx.execute(
+            """
+            update inbox i set state = 'pending', attempts = 0, due_at = '-infinity', error_code = null, error = null
+            from stripe_event e
+            where i.organization_id = $1 and i.connection_id = $2 and i.state = 'parked'
+              and e.organization_id = $1 and e.connection_id = $2 and e.event_seq = i.event_seq
+              and ($3::text[] is null or e.stripe_event_id = any ($3))
+            """,
+            organization_id,
+            connection_id,
+            None if event_ids is None else list(event_ids),
+        )
+    else:
+        tag = await tx.execute(
+            """
+            insert into inbox (organization_id, connection_id, event_seq)
+            select $1, $2, event_seq from stripe_event
+            where organization_id = $1 and connection_id = $2 and state = 'accepted'
+              and ($3::text[] is null or stripe_event_id = any ($3))
+            on conflict (organization_id, connection_id, event_seq) do update
+            set state = 'pending', attempts = 0, due_at = '-infinity', error_code = null, error = null
+            """,
+            organization_id,
+            connection_id,
+            None if event_ids is None else list(event_ids),
+        )
+    return int(tag.rsplit(" ", 1)[-1])
+
+
+async def events_after(
+    tx: Connection, organization_id: str, connection_id: str, after_seq: int, limit: int
+) -> list[Work]:
+    """Every accepted event in order of arrival, in pages; for reading all of history again."""
+    rows = await tx.fetch(
+        """
+        select event_seq, stripe_event_id, type, 0, body from stripe_event
+        where organization_id = $1 and connection_id = $2 and state = 'accepted' and event_seq > $3
+        order by event_seq limit $4
+        """,
+        organization_id,
+        connection_id,
+        after_seq,
+        limit,
+    )
+    return [Work(row[0], row[1], row[2], row[3], decompress(row[4])) for row in rows]
+
+
+async def unfinished_seqs(tx: Connection, organization_id: str, connection_id: str) -> set[int]:
+    """The events that are not settled: waiting or parked."""
+    rows = await tx.fetch(
+        "select event_seq from inbox where organization_id = $1 and connection_id = $2", organization_id, connection_id
+    )
+    return {row[0] for row in rows}

@@ -1,0 +1,78 @@
+"""What derive needs of a merchant's set-up: programs with their terms, and whose code is whose."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import lru_cache
+
+import msgspec
+
+from refref.core.attribution import CodeOwner
+from refref.core.derive import Program, normal_email
+from refref.core.terms import Terms, TermsVersion
+from refref.db.pool import Connection
+
+
+@lru_cache(maxsize=4096)
+def _terms(program_id: str, version: int, body: str) -> Terms:
+    # Terms are immutable, so what a version says is read once; the id and number keep unlike programs apart.
+    return msgspec.json.decode(body, type=Terms)
+
+
+async def programs_of(tx: Connection, organization_id: str, connection_id: str) -> tuple[Program, ...]:
+    """The programs of a connection that are not archived, in order of id, with all their terms."""
+    rows = await tx.fetch(
+        """
+        select p.program_id, t.version, extract(epoch from t.effective_at)::bigint, t.body::text
+        from program p join terms t on t.organization_id = p.organization_id and t.program_id = p.program_id
+        where p.organization_id = $1 and p.connection_id = $2 and p.status <> 'archived'
+        order by p.program_id, t.version
+        """,
+        organization_id,
+        connection_id,
+    )
+    programs: dict[str, list[TermsVersion]] = {}
+    for program_id, version, effective_at, body in rows:
+        terms = _terms(program_id, version, body)
+        programs.setdefault(program_id, []).append(TermsVersion(version, effective_at, terms))
+    return tuple(Program(program_id, tuple(versions)) for program_id, versions in programs.items())
+
+
+async def code_owners(
+    tx: Connection, organization_id: str, connection_id: str, keys: Collection[str]
+) -> tuple[dict[str, CodeOwner], dict[str, str]]:
+    """Who owns each look-up key (refcode, promotion code id, participant id, referral id), and the owners' e-mails."""
+    if not keys:
+        return {}, {}
+    rows = await tx.fetch(
+        """
+        select k.key, p.participant_id, p.program_id, p.email, k.deactivated_at
+        from (
+          select c.code as key, c.participant_id, extract(epoch from c.deactivated_at)::bigint as deactivated_at
+          from participant_code c
+          where c.organization_id = $1 and c.connection_id = $2 and c.code = any ($3)
+          union all
+          select i.key, i.key, null from unnest($3::text[]) as i (key) where i.key like 'ptc\\_%'
+          union all
+          select r.referral_id, r.participant_id, null from referral r
+          where r.organization_id = $1 and r.connection_id = $2 and r.referral_id = any ($3) and r.status <> 'undone'
+        ) k
+        join participant p on p.organization_id = $1 and p.participant_id = k.participant_id and p.connection_id = $2
+        """,
+        organization_id,
+        connection_id,
+        list(keys),
+    )
+    owners = {row[0]: CodeOwner(row[1], row[2], row[4]) for row in rows}
+    emails = {row[1]: normal_email(row[3]) for row in rows if row[3]}
+    return owners, emails
+
+
+async def clock_ahead_s(tx: Connection, organization_id: str, connection_id: str) -> int:
+    """How far a test connection's clock runs ahead of the real one, in seconds."""
+    ahead: int = await tx.fetchval(
+        "select clock_ahead_s from connection where organization_id = $1 and connection_id = $2",
+        organization_id,
+        connection_id,
+    )
+    return ahead
