@@ -191,9 +191,12 @@ class TestAsRoot:
     ) -> None:
         private = tmp_path / "private"
         private.mkdir(mode=0o700)
-        (private / "pginstall").symlink_to(embedded_files.installed_programs())
+        package = embedded_files.installed_programs().parent
+        for part in (package, package.with_name(package.name + ".libs")):
+            (private / part.name).symlink_to(part)
         cache = Path(f"/tmp/refref-test-programs-{os.getpid()}")
-        monkeypatch.setattr(embedded_files, "installed_programs", lambda: private / "pginstall")
+        monkeypatch.setattr(embedded_files, "installed_programs", lambda: private / package.name / "pginstall")
+        monkeypatch.setattr(embedded_files, "usable_template", lambda: None)  # initdb must work as well
         monkeypatch.setattr(embedded_files, "_CACHE_DIRS", (cache,))
         try:
             with EmbeddedPostgres(tmp_path / "postgres") as server:

@@ -145,7 +145,7 @@ def test_ctrl_c_ends_it_in_the_same_way(start: Start) -> None:
     assert living(processes) == set()
 
 
-def test_killing_it_leaves_no_process(start: Start) -> None:
+def test_killing_it_leaves_no_process_and_it_starts_again(start: Start) -> None:
     running = start("demo")
     running.ready()
     processes = family(running.process.pid) - {running.process.pid}
@@ -155,6 +155,7 @@ def test_killing_it_leaves_no_process(start: Start) -> None:
     wait_for(lambda: not living(processes - sleepers))
     for pid in sleepers:  # what a process itself started is its own affair when it is killed
         os.kill(pid, signal.SIGKILL)
+    start("demo").ready()
 
 
 def test_a_process_that_dies_is_started_again_and_said_so(start: Start) -> None:

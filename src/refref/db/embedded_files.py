@@ -115,11 +115,18 @@ def _reachable(programs: Path, account: Account) -> bool:
 
 
 def _published(programs: Path, target: Path) -> Path:
+    """Copy what the server needs, with the shared libraries that lie beside the package and are found relative to it."""
+    package = programs.parent
+    published = target / package.name / programs.name
     if target.is_dir():
-        return target
+        return published
     building = Path(tempfile.mkdtemp(prefix="new-", dir=target.parent))
-    for part in ("bin", "lib", "share"):
-        shutil.copytree(programs / part, building / part, symlinks=True, copy_function=_publish_file)
+    parts = [(programs / part, Path(package.name, programs.name, part)) for part in ("bin", "lib", "share")]
+    libraries = package.with_name(package.name + ".libs")
+    if libraries.is_dir():
+        parts.append((libraries, Path(libraries.name)))
+    for source, into in parts:
+        shutil.copytree(source, building / into, symlinks=True, copy_function=_publish_file)
     for folder, _, _ in os.walk(building):
         os.chmod(folder, 0o755)  # noqa: S103 - programs, meant to be readable by the server's own user
     try:
@@ -128,7 +135,7 @@ def _published(programs: Path, target: Path) -> Path:
         shutil.rmtree(building)
         if not target.is_dir():
             raise
-    return target
+    return published
 
 
 def _publish_file(source: str, target: str) -> str:
