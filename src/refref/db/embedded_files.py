@@ -115,7 +115,7 @@ def _reachable(programs: Path, account: Account) -> bool:
 
 
 def _published(programs: Path, target: Path) -> Path:
-    """Copy what the server needs, with the shared libraries that lie beside the package and are found relative to it."""
+    """Copy what the server needs, with the shared libraries that it finds beside its package."""
     package = programs.parent
     published = target / package.name / programs.name
     if target.is_dir():
