@@ -65,7 +65,9 @@ def label(payload: Payload, key: str) -> str | None:
     value = payload.get(key)
     if type(value) is not str or not value:
         return None
-    # A lone surrogate (JSON allows it, UTF-8 does not) could be neither stored nor shown.
+    # A NUL or a lone surrogate (JSON allows both) could not be stored as text.
+    if "\x00" in value:
+        value = value.replace("\x00", "")
     return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
 
 
