@@ -6,9 +6,7 @@ Owns the names, defaults and checks of the settings, and the master key's file. 
 
 import base64
 import binascii
-import hashlib
 import os
-import secrets
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -210,12 +208,18 @@ def _parse_master_keys(text: str, name: str) -> tuple[MasterKey, ...]:
                 f"Key {len(keys) + 1} in {name} is not 32 bytes in base64 (44 characters), optionally with an id and a "
                 "colon before it. Make one with: openssl rand -base64 32"
             )
-        keys.append(MasterKey(key_id or hashlib.sha256(secret).hexdigest()[:8], secret))
+        keys.append(MasterKey(key_id or _id_of(secret), secret))
     if not keys:
         raise SettingsError(f"{name} holds no key. Make one with: openssl rand -base64 32")
     if len({key.id for key in keys}) != len(keys):
         raise SettingsError(f"{name} holds two keys with the same id. Give each its own: new:…,old:…")
     return tuple(keys)
+
+
+def _id_of(secret: bytes) -> str:
+    from hashlib import sha256  # here, because it brings OpenSSL, and the small supervisor imports this module
+
+    return sha256(secret).hexdigest()[:8]
 
 
 def _create_master_key(path: Path) -> None:
@@ -224,7 +228,7 @@ def _create_master_key(path: Path) -> None:
     descriptor, temporary = tempfile.mkstemp(prefix=".master-", dir=path.parent)  # mode 0600
     try:
         with os.fdopen(descriptor, "w") as file:
-            file.write(base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)).decode() + "\n")
+            file.write(base64.b64encode(os.urandom(MASTER_KEY_BYTES)).decode() + "\n")
             file.flush()
             os.fsync(file.fileno())
         try:

@@ -7,7 +7,6 @@ Standard library only, and cheap to import. Never uses a PostgreSQL found on PAT
 import contextlib
 import ctypes
 import fcntl
-import hashlib
 import os
 import signal
 import stat
@@ -345,7 +344,8 @@ def _wait_for(condition: Callable[[], bool], seconds: float) -> bool:
 def _private_socket_dir(data_dir: Path, account: Account | None) -> Path:
     """Make the 0700 folder for the socket: short (a socket's path has at most 107 bytes), the same at each start."""
     uid = os.geteuid() if account is None else account.uid
-    name = f"refref-{uid}-{hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:10]}"
+    identity = data_dir.stat()
+    name = f"refref-{uid}-{identity.st_dev:x}-{identity.st_ino:x}"
     root = Path("/tmp") if os.access("/tmp", os.W_OK) else Path(tempfile.gettempdir())  # noqa: S108 - checked below
     folder = root / name
     try:

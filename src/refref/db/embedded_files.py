@@ -5,7 +5,6 @@ Standard library only, and cheap to import: the supervisor of `./run up` stays s
 `python -m refref.db.embedded_files` prepares the template cluster inside the virtual environment.
 """
 
-import hashlib
 import importlib.util
 import os
 import pwd
@@ -13,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -259,13 +259,14 @@ def _template_root() -> Path:
 
 def schema_digest() -> str:
     """Name the present state of the code that makes the schema: a migrated template is used only with the same."""
-    digest = hashlib.sha256()
+    checksum, size = 0, 0  # hashlib would bring OpenSSL into the small supervisor
     package = Path(__file__).parent.parent
     for part in ("core", "db"):
         for file in sorted((package / part).rglob("*")):
             if file.suffix in {".py", ".sql", ".mako"}:
-                digest.update(file.name.encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:24]
+                content = file.name.encode() + b"\0" + file.read_bytes()
+                checksum, size = zlib.crc32(content, checksum), size + len(content)
+    return f"{checksum:08x}-{size:x}"
 
 
 def usable_template() -> Path | None:

@@ -7,7 +7,6 @@ because this process lives as long as RefRef does.
 import contextlib
 import json
 import os
-import secrets
 import select
 import signal
 import subprocess
@@ -71,7 +70,7 @@ class Demo:
         if path.exists():
             return cls(path, **json.loads(path.read_text()))
         sandbox_port = next((p for p in range(port + 1, min(port + 50, 65535)) if is_free("127.0.0.1", p)), port + 1)
-        return cls(path, sandbox_port, f"sk_test_{secrets.token_hex(16)}", seed=secrets.randbelow(1_000_000))
+        return cls(path, sandbox_port, f"sk_test_{os.urandom(16).hex()}", seed=int.from_bytes(os.urandom(3)))
 
     def save(self) -> None:
         """Write the file, readable by its owner only: it holds the sign-in."""
@@ -163,7 +162,9 @@ class Supervisor:
             text=True,
         )
         if done.returncode != 0:
-            raise CannotStart(f"The database could not be migrated:\n{done.stdout[-4000:].strip()}")
+            log_path = self._logs / "migrate.log"
+            log_path.write_text(done.stdout)
+            raise CannotStart(f"The database could not be migrated: {_first_error(done.stdout)}\nAll of it: {log_path}")
 
     # The demo
 
@@ -296,6 +297,12 @@ def say(text: str) -> None:
 
 def _stop_now(number: int, frame: FrameType | None) -> None:
     raise Stopped
+
+
+def _first_error(traceback: str) -> str:
+    """Return the line that names the first error of a chain of tracebacks, which is its cause."""
+    _, _, after = traceback.partition("Traceback (most recent call last):\n")
+    return next((line for line in after.splitlines() if not line.startswith(" ")), traceback[-500:])
 
 
 def _how(code: int) -> str:
