@@ -85,6 +85,8 @@ class Deliveries:
         self._free = asyncio.Semaphore(concurrency)
         self._queue: list[Delivery] = []
         self._stirred = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._settled.set()
         self._open = 0
         self._tasks: set[asyncio.Task[None]] = set()
         sandbox.listeners.append(self.enqueue)
@@ -110,6 +112,7 @@ class Deliveries:
             return 0
         copies = 1 + self.weather.duplicate
         self._open += copies
+        self._settled.clear()
         self._queue += [Delivery(event, endpoint["id"])] * copies
         self._stirred.set()
         return copies
@@ -138,23 +141,22 @@ class Deliveries:
     async def drained(self, timeout_seconds: float = 30) -> None:
         """Wait until nothing is on its way."""
         async with asyncio.timeout(timeout_seconds):
-            while self._open:
-                await asyncio.sleep(0.005)
+            await self._settled.wait()
 
     async def _attempt(self, delivery: Delivery) -> None:
         try:
             settled = await self._post(delivery)
         finally:
             self._free.release()
-        if settled:
-            self.delivered += 1
-            self._open -= 1
-        elif delivery.attempt >= ATTEMPTS:
-            self.failed += 1
-            self._open -= 1
-        else:
+        if not settled and delivery.attempt < ATTEMPTS:
             wait = min(self.first_wait_seconds * 2 ** (delivery.attempt - 1), LONGEST_WAIT_SECONDS)
             asyncio.get_running_loop().call_later(wait, self._again, replace(delivery, attempt=delivery.attempt + 1))
+            return
+        self.delivered += settled
+        self.failed += not settled
+        self._open -= 1
+        if self._open == 0:
+            self._settled.set()
 
     def _again(self, delivery: Delivery) -> None:
         self._queue.append(delivery)
