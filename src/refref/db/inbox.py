@@ -69,10 +69,19 @@ async def accept(connection: Connection, arrivals: Sequence[Arrival]) -> int:
     return new
 
 
-async def claim_connection(tx: Connection) -> tuple[str, str] | None:
-    """A connection with due work, locked for this transaction: (organization_id, connection_id)."""
-    row = await tx.fetchrow("select organization_id, connection_id from inbox_claim_connection()")
-    return (row[0], row[1]) if row else None
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A connection whose lock the transaction holds; `clock_ahead_s` is how far its (test) clock runs ahead."""
+
+    organization_id: str
+    connection_id: str
+    clock_ahead_s: int
+
+
+async def claim_connection(tx: Connection) -> Claim | None:
+    """A connection with due work, locked for this transaction."""
+    row = await tx.fetchrow("select organization_id, connection_id, clock_ahead_s from inbox_claim_connection()")
+    return Claim(row[0], row[1], row[2]) if row else None
 
 
 async def due_work(tx: Connection, organization_id: str, connection_id: str, limit: int) -> list[Work]:
@@ -191,3 +200,25 @@ async def unfinished_seqs(tx: Connection, organization_id: str, connection_id: s
         "select event_seq from inbox where organization_id = $1 and connection_id = $2", organization_id, connection_id
     )
     return {row[0] for row in rows}
+
+
+WAKE_CHANNEL = "refref_inbox"
+
+
+async def wake_pumps(connection: Connection) -> None:
+    """Tell waiting pumps, on any machine, that there is work."""
+    await connection.execute("select pg_notify($1, '')", WAKE_CHANNEL)
+
+
+async def is_waiting(tx: Connection, organization_id: str, connection_id: str, event_seq: int) -> bool:
+    """Whether an event is still to be settled."""
+    found: bool = await tx.fetchval(
+        """
+        select exists (select from inbox where organization_id = $1 and connection_id = $2 and event_seq = $3
+                       and state = 'pending')
+        """,
+        organization_id,
+        connection_id,
+        event_seq,
+    )
+    return found

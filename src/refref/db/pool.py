@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -50,7 +50,7 @@ class Database:
 
     @asynccontextmanager
     async def tenant(self, organization_id: str) -> AsyncIterator[Connection]:
-        """One transaction that sees the rows of `organization_id` alone; commits at the end, rolls back on an exception."""
+        """One transaction that sees the rows of `organization_id` alone; an exception rolls it back."""
         async with self._pool.acquire() as connection, connection.transaction():
             await enter_tenant(connection, organization_id)
             yield connection
@@ -60,6 +60,20 @@ class Database:
         """One transaction that sees reference tables alone (organizations, users, look-ups) and no tenant's rows."""
         async with self._pool.acquire() as connection, connection.transaction():
             yield connection
+
+    @asynccontextmanager
+    async def listen(self, channel: str, heard: Callable[[], None]) -> AsyncIterator[None]:
+        """Call `heard` whenever `channel` is notified, until the block ends."""
+        async with self._pool.acquire() as connection:
+
+            def on_notify(*_: object) -> None:
+                heard()
+
+            await connection.add_listener(channel, on_notify)
+            try:
+                yield
+            finally:
+                await connection.remove_listener(channel, on_notify)
 
     @asynccontextmanager
     async def plain(self) -> AsyncIterator[Connection]:

@@ -1,1 +1,1 @@
-"""Every write: gather, decide, apply. One transaction each, opened by the edge; flows never call flows."""
+"""Every write: gather, decide, apply. The edge opens the transaction; a flow never opens one and never calls a flow."""

@@ -215,6 +215,7 @@ create table stripe_document (
   need_kind       text collate "C" not null,
   stripe_id       text collate "C" not null,
   body            bytea,            -- zstd of JSON; null: asked, and Stripe has none
+  seen_at         bigint not null,  -- of the need
   fetched_at      timestamptz not null default now(),
   primary key (organization_id, connection_id, need_kind, stripe_id)
 );
@@ -542,24 +543,26 @@ $$;
 
 -- The pump's first question: which connection has the oldest due work that no other pump holds? Takes that
 -- connection's lock until the transaction ends: one writer of a connection's books at a time.
-create function inbox_claim_connection() returns table (organization_id text, connection_id text)
+create function inbox_claim_connection() returns table (organization_id text, connection_id text, clock_ahead_s bigint)
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   v record;
 begin
   for v in
-    select c.organization_id, c.connection_id
+    select c.organization_id, c.connection_id, c.clock_ahead_s
     from connection c,
          lateral (select i.event_seq from inbox i
                   where i.organization_id = c.organization_id and i.connection_id = c.connection_id
                     and i.state = 'pending' and i.due_at <= now()
                   order by i.event_seq limit 1) oldest
     union all
-    select distinct d.organization_id, d.connection_id from dirty_scope d
+    select c.organization_id, c.connection_id, c.clock_ahead_s from connection c
+    where exists (select from dirty_scope d where d.organization_id = c.organization_id and d.connection_id = c.connection_id)
   loop
     if pg_try_advisory_xact_lock(hashtextextended(v.connection_id, 0)) then
       organization_id := v.organization_id;
       connection_id := v.connection_id;
+      clock_ahead_s := v.clock_ahead_s;
       return next;
       return;
     end if;
@@ -587,10 +590,10 @@ $$;
 
 -- Intake's cache: every webhook path with its signing secrets, still encrypted.
 create function webhook_secrets(p_connection_id text)
-returns table (organization_id text, mode text, stripe_account_id text, status text, key_id text, nonce bytea,
+returns table (organization_id text, mode text, stripe_account_id text, secret_id text, key_id text, nonce bytea,
                ciphertext bytea, expires_at timestamptz, secret_id text)
 language sql security definer set search_path = public, pg_temp stable as $$
-  select c.organization_id, c.mode, c.stripe_account_id, c.status, s.key_id, s.nonce, s.ciphertext, s.expires_at,
+  select c.organization_id, c.mode, c.stripe_account_id, s.secret_id, s.key_id, s.nonce, s.ciphertext, s.expires_at,
          s.secret_id
   from webhook_path p
   join connection c on c.organization_id = p.organization_id and c.connection_id = p.connection_id

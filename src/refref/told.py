@@ -1,0 +1,46 @@
+"""What people and the merchant's own application tell RefRef, as events of our own: stored, replayable, read to facts.
+
+A referral told by hand or by `POST /v1/referrals` becomes a stored event, so that a rebuild finds it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from refref.core.facts import Carrier, CarrierKind, Fact, Kind
+from refref.stripe.reading import Reading, UnreadableEvent
+
+TOLD_PREFIX = "refref."
+REFERRAL_TOLD = "refref.referral_told"
+
+
+class ToldReferral(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody says who referred a customer. `kind`: manual or signup; instants in seconds since 1970."""
+
+    id: str
+    stripe_customer_id: str
+    code: str
+    kind: CarrierKind
+    told_at: int
+    actor: str
+    campaign: str = ""
+    clicked_at: int | None = None
+    type: str = REFERRAL_TOLD
+
+
+def encode_told(told: ToldReferral) -> bytes:
+    """The stored body."""
+    return msgspec.json.encode(told)
+
+
+def read_told(event: Mapping[str, Any]) -> Reading:
+    """The facts of a told event; raises UnreadableEvent."""
+    try:
+        told = msgspec.convert(event, ToldReferral)
+    except msgspec.ValidationError as error:
+        raise UnreadableEvent("not_an_event", f"The stored event cannot be read: {error}") from error
+    carrier = Carrier(told.kind, told.code, told.told_at, told.campaign, told.clicked_at)
+    return Reading((Fact(told.stripe_customer_id, Kind.CUSTOMER, seen_at=told.told_at, carriers=(carrier,)),))

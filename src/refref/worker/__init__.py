@@ -1,0 +1,1 @@
+"""The worker: settles what arrived, follows the clock, fetches what events left open."""

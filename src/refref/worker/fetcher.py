@@ -1,0 +1,92 @@
+"""Fetches what events left open from Stripe's API, outside any transaction, and settles the answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+import structlog
+
+from refref.db import connections, needs, setup
+from refref.db.needs import OpenNeed
+from refref.db.pool import Connection, Database, lock_books
+from refref.flows.settle import Incoming, settle
+from refref.stripe.client import StripeGateway
+from refref.stripe.errors import FailureClass, StripeFailure
+from refref.stripe.readers import Need, NeedKind, UnreadableEvent, read_document
+from refref.vault import Place, Sealed, Vault
+
+BATCH = 20
+_LONG_PAUSE_S = 3600
+
+log = structlog.get_logger("refref.fetcher")
+
+
+async def fetch_due(database: Database, vault: Vault, now: Callable[[], int]) -> int:
+    """Answer due needs, a batch per connection; returns how many were asked."""
+    async with database.plain() as connection:
+        due = await needs.connections_with_due_needs(connection)
+    asked = 0
+    for organization_id, connection_id in due:
+        async with database.tenant(organization_id) as tx:
+            batch = await needs.due_needs(tx, organization_id, connection_id, BATCH)
+            gateway = await _gateway(tx, vault, organization_id, connection_id)
+        if gateway is None:
+            continue
+        try:
+            answers = await asyncio.gather(*[_fetch(gateway, need) for need in batch])
+        finally:
+            await gateway.close()
+        for need, answer in zip(batch, answers, strict=True):
+            async with database.tenant(organization_id) as tx:
+                await _take(tx, organization_id, connection_id, need, answer, now())
+        asked += len(batch)
+    return asked
+
+
+async def _gateway(tx: Connection, vault: Vault, organization_id: str, connection_id: str) -> StripeGateway | None:
+    secrets = await connections.valid_secrets(tx, organization_id, connection_id, "api_key", datetime.now(UTC))
+    connection = await connections.connection_by_id(tx, organization_id, connection_id)
+    if not secrets or connection is None:
+        return None
+    secret = secrets[0]
+    place = Place(organization_id, connection_id, secret.secret_id)
+    api_key = vault.open(Sealed(secret.key_id, secret.nonce, secret.ciphertext), place).decode()
+    return StripeGateway(api_key, connection.api_base)
+
+
+async def _fetch(gateway: StripeGateway, need: OpenNeed) -> dict[str, object] | StripeFailure:
+    try:
+        return await gateway.fetch(Need(NeedKind(need.kind), need.stripe_id))
+    except StripeFailure as failure:
+        return failure
+
+
+async def _take(
+    tx: Connection,
+    organization_id: str,
+    connection_id: str,
+    need: OpenNeed,
+    answer: dict[str, object] | StripeFailure,
+    now: int,
+) -> None:
+    if isinstance(answer, StripeFailure):
+        if answer.failure is FailureClass.NOT_FOUND:
+            await needs.answer(tx, organization_id, connection_id, need, None)
+            return
+        can_pass = answer.failure in (FailureClass.TRANSIENT, FailureClass.RATE_LIMITED)
+        pause = min(2**need.attempts, _LONG_PAUSE_S) if can_pass else _LONG_PAUSE_S
+        await needs.postpone(tx, organization_id, connection_id, need, str(answer), pause)
+        log.warning("stripe did not answer", connection_id=connection_id, need=need.kind, failure=answer.failure.value)
+        return
+    try:
+        facts = read_document(Need(NeedKind(need.kind), need.stripe_id), answer, need.seen_at)
+    except UnreadableEvent as refusal:
+        await needs.postpone(tx, organization_id, connection_id, need, str(refusal), _LONG_PAUSE_S)
+        return
+    await lock_books(tx, connection_id)
+    there = now + await setup.clock_ahead_s(tx, organization_id, connection_id)
+    await settle(tx, organization_id, connection_id, [Incoming(facts, None)], there)
+    await needs.answer(tx, organization_id, connection_id, need, msgspec.json.encode(answer))

@@ -1,0 +1,70 @@
+"""The worker's loops: the pump waits for a call from intake, the clock and the fetcher look every now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from refref.db.failures import UNREACHABLE
+from refref.db.inbox import WAKE_CHANNEL
+from refref.db.pool import Database
+from refref.vault import Vault
+from refref.worker.clock import mature_due
+from refref.worker.fetcher import fetch_due
+from refref.worker.pump import pump_once
+
+LOOK_AGAIN_S = 1.0  # the pump looks by itself, should a call have been lost
+CLOCK_S = 1.0
+FETCH_S = 0.5
+
+log = structlog.get_logger("refref.worker")
+
+
+def unix_now() -> int:
+    """The present instant in whole seconds."""
+    return int(time.time())
+
+
+async def run_worker(database: Database, vault: Vault, now: Callable[[], int] = unix_now) -> None:
+    """Work until cancelled."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_pump_forever(database, now))
+        tasks.create_task(_repeat("clock", CLOCK_S, lambda: mature_due(database, now)))
+        tasks.create_task(_repeat("fetcher", FETCH_S, lambda: fetch_due(database, vault, now)))
+
+
+async def _pump_forever(database: Database, now: Callable[[], int]) -> None:
+    called = asyncio.Event()
+    while True:
+        try:
+            async with database.listen(WAKE_CHANNEL, called.set):
+                while True:
+                    called.clear()
+                    while (await pump_once(database, now)).events:
+                        pass
+                    try:
+                        async with asyncio.timeout(LOOK_AGAIN_S):
+                            await called.wait()
+                    except TimeoutError:
+                        pass  # nothing was heard: look anyway
+        except UNREACHABLE as error:
+            log.warning("the database cannot be reached; trying again", error=type(error).__name__)
+            await asyncio.sleep(0.5)
+        except Exception:  # the worker loop's edge: a fault must not end the worker
+            log.exception("the pump failed; going on")
+            await asyncio.sleep(0.5)
+
+
+async def _repeat(name: str, pause_s: float, work: Callable[[], Awaitable[int]]) -> None:
+    while True:
+        try:
+            while await work():
+                pass
+        except UNREACHABLE as error:
+            log.warning("the database cannot be reached; trying again", loop=name, error=type(error).__name__)
+        except Exception:  # the worker loop's edge: a fault must not end the worker
+            log.exception("a loop failed; going on", loop=name)
+        await asyncio.sleep(pause_s)

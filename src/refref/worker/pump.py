@@ -1,0 +1,115 @@
+"""The inbox pump: claims a batch of one connection's events and commits facts, rewards, ledger and done mark together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+
+from refref.db import facts, inbox
+from refref.db.failures import UNREACHABLE
+from refref.db.inbox import Claim, Work
+from refref.db.needs import OpenNeed
+from refref.db.pool import Connection, Database, enter_tenant, lock_books
+from refref.flows.ask import ask_what_matters
+from refref.flows.settle import Incoming, settle
+from refref.stripe.readers import Reading, UnreadableEvent, read
+from refref.told import TOLD_PREFIX, read_told
+
+BATCH = 400
+_decode = msgspec.json.Decoder().decode
+
+log = structlog.get_logger("refref.pump")
+
+
+@dataclass(frozen=True, slots=True)
+class Pumped:
+    """What one turn did; `events` 0 means that there was nothing to do."""
+
+    events: int = 0
+    entries: int = 0
+
+
+def read_work(work: Work) -> Reading:
+    """The facts of one stored event; raises UnreadableEvent."""
+    try:
+        event = _decode(work.body)
+    except msgspec.DecodeError as error:
+        raise UnreadableEvent("not_json", "The stored body is not JSON.") from error
+    return read_told(event) if work.type.startswith(TOLD_PREFIX) else read(event)
+
+
+async def pump_once(database: Database, now: Callable[[], int]) -> Pumped:
+    """Settle one batch of one connection. A batch that fails is done again event by event, so that one bad event
+    stops no other; the bad one is tried eight times and then parked. Raises UNREACHABLE errors."""
+    claim: Claim | None = None
+    batch: list[Work] = []
+    try:
+        async with database.reference() as tx:
+            claim = await inbox.claim_connection(tx)
+            if claim is None:
+                return Pumped()
+            await enter_tenant(tx, claim.organization_id)
+            batch = await inbox.due_work(tx, claim.organization_id, claim.connection_id, BATCH)
+            dirty: list[str] = []
+            if len(batch) < BATCH:
+                dirty = await facts.take_dirty(tx, claim.organization_id, claim.connection_id, BATCH)
+            entries = await _settle_batch(tx, claim, batch, dirty, now())
+            return Pumped(len(batch) + len(dirty), entries)
+    except UNREACHABLE:
+        raise
+    except Exception as error:  # the worker loop's edge: whatever an event did, the others go on
+        if claim is None or not batch:
+            raise
+        log.warning("batch failed, settling one by one", connection_id=claim.connection_id, error=type(error).__name__)
+    return Pumped(len(batch), sum([await _settle_alone(database, claim, work, now()) for work in batch]))
+
+
+async def _settle_batch(tx: Connection, claim: Claim, batch: Sequence[Work], dirty: Sequence[str], now: int) -> int:
+    organization_id, connection_id = claim.organization_id, claim.connection_id
+    incoming: list[Incoming] = []
+    needs: list[OpenNeed] = []
+    done: list[int] = []
+    for work in batch:
+        try:
+            reading = read_work(work)
+        except UnreadableEvent as refusal:
+            await inbox.fail(
+                tx, organization_id, connection_id, work.event_seq, refusal.code, refusal.sentence, is_final=True
+            )
+            continue
+        incoming.append(Incoming(reading.facts, work.event_seq))
+        done.append(work.event_seq)
+        if reading.needs:
+            seen_at = max((fact.seen_at for fact in reading.facts), default=now)
+            needs.extend([OpenNeed(need.kind.value, need.stripe_id, seen_at) for need in reading.needs])
+    settled = await settle(tx, organization_id, connection_id, incoming, now + claim.clock_ahead_s, scope_ids=dirty)
+    await ask_what_matters(tx, organization_id, connection_id, needs, settled.facts)
+    await inbox.finish(tx, organization_id, connection_id, done)
+    return settled.entries
+
+
+async def _settle_alone(database: Database, claim: Claim, work: Work, now: int) -> int:
+    try:
+        async with database.tenant(claim.organization_id) as tx:
+            await lock_books(tx, claim.connection_id)
+            if not await inbox.is_waiting(tx, claim.organization_id, claim.connection_id, work.event_seq):
+                return 0
+            return await _settle_batch(tx, claim, [work], [], now)
+    except UNREACHABLE:
+        raise
+    except Exception as error:  # the worker loop's edge: the failure is stored with the event
+        log.exception("event failed", connection_id=claim.connection_id, event_id=work.stripe_event_id)
+        async with database.tenant(claim.organization_id) as tx:
+            await inbox.fail(
+                tx,
+                claim.organization_id,
+                claim.connection_id,
+                work.event_seq,
+                "settle_failed",
+                f"{type(error).__name__}: {error}",
+                is_final=False,
+            )
+        return 0
