@@ -42,5 +42,10 @@ def read_told(event: Mapping[str, Any]) -> Reading:
         told = msgspec.convert(event, ToldReferral)
     except msgspec.ValidationError as error:
         raise UnreadableEvent("not_an_event", f"The stored event cannot be read: {error}") from error
+    return Reading((fact_of(told),))
+
+
+def fact_of(told: ToldReferral) -> Fact:
+    """What a told referral adds to what is known of the customer."""
     carrier = Carrier(told.kind, told.code, told.told_at, told.campaign, told.clicked_at)
-    return Reading((Fact(told.stripe_customer_id, Kind.CUSTOMER, seen_at=told.told_at, carriers=(carrier,)),))
+    return Fact(told.stripe_customer_id, Kind.CUSTOMER, seen_at=told.told_at, carriers=(carrier,))

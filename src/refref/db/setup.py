@@ -76,3 +76,11 @@ async def clock_ahead_s(tx: Connection, organization_id: str, connection_id: str
         connection_id,
     )
     return ahead
+
+
+async def mode_of(tx: Connection, organization_id: str, connection_id: str) -> str:
+    """A connection's mode: test or live."""
+    mode: str = await tx.fetchval(
+        "select mode from connection where organization_id = $1 and connection_id = $2", organization_id, connection_id
+    )
+    return mode

@@ -38,7 +38,7 @@ class Settled:
 
 
 @dataclass(slots=True)
-class _Changes:
+class Changes:
     """The difference between derived and booked, over all scopes of a batch."""
 
     added: list[tuple[BookedReward, str]] = field(default_factory=list)
@@ -110,7 +110,7 @@ async def _store(
 
 async def difference(
     tx: Connection, organization_id: str, connection_id: str, merged: Merged, touched: Collection[str], now: int
-) -> _Changes:
+) -> Changes:
     """What the books of the touched scopes lack (or have too much), writing nothing."""
     by_scope: dict[str, list[Fact]] = {scope: [] for scope in touched}
     for stripe_id, fact in merged.facts.items():
@@ -119,7 +119,7 @@ async def difference(
             own.append(fact)
     config, card_emails = await _config(tx, organization_id, connection_id, by_scope)
     booked = await books.books_of_scopes(tx, organization_id, connection_id, touched)
-    changes = _Changes()
+    changes = Changes()
     for scope, own in by_scope.items():
         own_config = config
         if card_emails:
@@ -155,7 +155,7 @@ def _cards(own: Sequence[Fact]) -> set[str]:
     return {f.state.card_fingerprint for f in own if isinstance(f.state, ChargeState) and f.state.card_fingerprint}
 
 
-def _compare(scope: str, derived: Derived, booked: ScopeBooks, changes: _Changes) -> None:
+def _compare(scope: str, derived: Derived, booked: ScopeBooks, changes: Changes) -> None:
     plan = plan_rewards(booked.rewards, derived.rewards, _new_reward_id)
     changes.added.extend([(reward, scope) for reward in plan.added])
     changes.changed.extend([(reward, scope) for reward in plan.changed])
@@ -184,7 +184,7 @@ def _new_reward_id() -> str:
     return new_id("reward")
 
 
-async def _apply(tx: Connection, organization_id: str, connection_id: str, changes: _Changes) -> None:
+async def _apply(tx: Connection, organization_id: str, connection_id: str, changes: Changes) -> None:
     await books.store_customers(tx, organization_id, connection_id, changes.customers)
     await books.undo_referrals(tx, organization_id, changes.undone)
     await books.store_referrals(tx, organization_id, connection_id, changes.referrals)

@@ -1,0 +1,77 @@
+"""Attribute: somebody tells who referred a customer. Stored as an event of our own, then settled like any other."""
+
+from __future__ import annotations
+
+import re
+
+from refref.core.attribution import code_key
+from refref.core.facts import CarrierKind
+from refref.core.refusals import Refused
+from refref.db import inbox, setup
+from refref.db.bodies import compress
+from refref.db.inbox import Arrival
+from refref.db.pool import Connection, lock_books
+from refref.flows.settle import Incoming, settle
+from refref.told import REFERRAL_TOLD, ToldReferral, encode_told, fact_of
+
+_CUSTOMER = re.compile(r"(cus|acct)_[A-Za-z0-9_]{1,250}")
+
+
+async def attribute_customer(
+    tx: Connection,
+    organization_id: str,
+    connection_id: str,
+    *,
+    event_id: str,
+    stripe_customer_id: str,
+    code: str,
+    clicked_at: int | None,
+    kind: CarrierKind,
+    campaign: str = "",
+    actor: str,
+    now: int,
+) -> None:
+    """Book that `code` (a refcode or a participant's id) referred a customer, at `now` by the connection's clock.
+
+    `kind` is signup (the merchant's application told it) or manual (a person bound it, which comes before all other
+    evidence). Payments since the click, or since a day before now, are rewarded under the terms of their day.
+    Telling the same `event_id` again does nothing. Raises Refused: invalid_customer, unknown_code, click_in_future.
+    """
+    if not _CUSTOMER.fullmatch(stripe_customer_id):
+        raise Refused("invalid_customer", "Give a Stripe customer id (cus_…).", "stripe_customer_id")
+    owners, _ = await setup.code_owners(tx, organization_id, connection_id, [code_key(kind, code)])
+    if not owners:
+        raise Refused("unknown_code", "No participant of this connection has that code.", "code")
+    there = now + await setup.clock_ahead_s(tx, organization_id, connection_id)
+    if clicked_at is not None and clicked_at > there:
+        raise Refused("click_in_future", "The click cannot lie in the future.", "clicked_at")
+    told = ToldReferral(
+        id=event_id,
+        stripe_customer_id=stripe_customer_id,
+        code=code,
+        kind=kind,
+        told_at=there,
+        actor=actor,
+        campaign=campaign,
+        clicked_at=clicked_at,
+    )
+    body = encode_told(told)
+    mode = await setup.mode_of(tx, organization_id, connection_id)
+    arrival = Arrival(
+        organization_id=organization_id,
+        connection_id=connection_id,
+        stripe_event_id=event_id,
+        type=REFERRAL_TOLD,
+        object_id=stripe_customer_id,
+        api_version=None,
+        livemode=mode == "live",
+        state="accepted",
+        reason=None,
+        source="told",
+        created_at=there,
+        body=compress(body),
+    )
+    if await inbox.accept(tx, [arrival]) == 0:
+        return
+    await lock_books(tx, connection_id)
+    await settle(tx, organization_id, connection_id, [Incoming([fact_of(told)], None)], there)
