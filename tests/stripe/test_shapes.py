@@ -35,7 +35,7 @@ def state_of(payload: dict[str, Any], name: str | None = None) -> Any:
 def test_the_invoice_of_both_shapes_is_one_state() -> None:
     old, new = facts(old_invoice())["in_1"], facts(invoice())["in_1"]
     assert old.state == new.state
-    assert (old.rank, old.weight) == (new.rank, new.weight) == (4, 6)
+    assert (old.rank, old.weight) == (new.rank, new.weight) == (4, 12)
     assert new.links == ("cus_1", "sub_1")
     assert set(old.links) - set(new.links) == DROPPED_BY_BASIL
 
@@ -83,14 +83,14 @@ def test_metadata_of_the_subscription_travels_on_the_invoice() -> None:
 @pytest.mark.parametrize(
     ("payload", "paid", "off_stripe", "weight"),
     [
-        (old_invoice(), 1000, 0, 6),
-        (old_invoice(amount_paid=0, paid_out_of_band=True), 1000, 1000, 7),
-        (old_invoice(amount_paid=300, paid_out_of_band=True), 1000, 700, 7),
-        (old_invoice(amount_paid=1000, paid_out_of_band=True), 1000, 1000, 7),
-        (invoice(amount_paid_off_stripe=1000), 1000, 1000, 7),
-        (invoice(amount_paid_off_stripe=700), 1000, 700, 7),
-        (invoice(amount_paid_off_stripe=None), 1000, 0, 6),
-        (invoice(amount_paid=0), 0, 0, 6),  # paid from the customer balance
+        (old_invoice(), 1000, 0, 12),
+        (old_invoice(amount_paid=0, paid_out_of_band=True), 1000, 1000, 13),
+        (old_invoice(amount_paid=300, paid_out_of_band=True), 1000, 700, 13),
+        (old_invoice(amount_paid=1000, paid_out_of_band=True), 1000, 1000, 13),
+        (invoice(amount_paid_off_stripe=1000), 1000, 1000, 13),
+        (invoice(amount_paid_off_stripe=700), 1000, 700, 13),
+        (invoice(amount_paid_off_stripe=None), 1000, 0, 12),
+        (invoice(amount_paid=0), 0, 0, 12),  # paid from the customer balance
     ],
 )
 def test_out_of_band_money(payload: dict[str, Any], paid: int, off_stripe: int, weight: int) -> None:
@@ -223,6 +223,22 @@ def test_cut_off_lines_are_asked_for(listed: dict[str, Any] | None, has_all: boo
     payload = invoice(lines=listed)
     assert state_of(payload).has_all_lines is has_all
     assert needs(payload) == (set() if has_all else {("invoice_lines", "in_1")})
+
+
+def test_billing_credits_that_an_old_line_hides_are_asked_for() -> None:
+    credit = {"amount": 200, "credit_balance_transaction": "cbtxn_1", "type": "credit_balance_transaction"}
+    new = invoice(total=800, total_excluding_tax=800, lines=lines(line(pretax_credit_amounts=[credit])))
+    old = old_invoice(total=800, total_excluding_tax=800)
+    assert needs(new) == set()
+    assert needs(old) == {("invoice_lines", "in_1")}
+    (fetched,) = read_document(Need(NeedKind.INVOICE_LINES, "in_1"), new, NOW)
+    assert fetched.weight > facts(old)["in_1"].weight
+    # A line that adds up hides nothing: discount, exclusive tax and shipping are in the total.
+    whole = old_line(
+        discount_amounts=[{"amount": 100, "discount": None}], tax_amounts=[{"amount": 90, "inclusive": False}]
+    )
+    shipping = {"amount_subtotal": 50, "amount_tax": 5, "amount_total": 55}
+    assert needs(old_invoice(total=1045, total_excluding_tax=950, lines=lines(whole), shipping_cost=shipping)) == set()
 
 
 def test_the_invoice_with_every_line_wins() -> None:

@@ -49,7 +49,7 @@ _PATHS: Mapping[NeedKind, tuple[str, tuple[str, ...]]] = {
         "/v1/invoices",
         ("discounts", "total_discount_amounts.discount", "lines.data.discounts"),
     ),
-    NeedKind.SESSION_LINES: ("/v1/checkout/sessions", ()),
+    NeedKind.SESSION_LINES: ("/v1/checkout/sessions", ("line_items",)),
     NeedKind.SESSION_DISCOUNTS: ("/v1/checkout/sessions", ("total_details.breakdown",)),
     NeedKind.SUBSCRIPTION: ("/v1/subscriptions", ()),
     NeedKind.SUBSCRIPTION_DISCOUNTS: ("/v1/subscriptions", ("discounts", "items.data.discounts")),

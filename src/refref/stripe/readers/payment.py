@@ -25,7 +25,7 @@ def read_payment_intent(intent: Payload, scene: Scene) -> None:
     stripe_id = identifier(intent)
     status = text(intent, "status")
     invoice_id = scene.follow(intent, "invoice", "invoice")
-    charges = [scene.enter(row, "charge") for row in rows(section(intent, "charges"), "data")]
+    charges = [_charge_in_intent(row, scene) for row in rows(section(intent, "charges"), "data")]
     if status == "succeeded":
         ask_for_invoice(scene, invoice_id, stripe_id)
     scene.add(
@@ -90,6 +90,11 @@ def ask_for_invoice(scene: Scene, invoice_id: str | None, intent_id: str | None)
 def customer_of(payload: Payload, scene: Scene) -> str | None:
     """The customer, or the account that stands for it (Accounts v2); None for a guest."""
     return scene.follow(payload, "customer", "customer") or scene.follow(payload, "customer_account", "account")
+
+
+def _charge_in_intent(charge: Payload, scene: Scene) -> str:
+    # Newer versions never show a charge that failed, so an older one must not tell more of it than its id.
+    return scene.enter(charge, "charge") if charge.get("status") == "succeeded" else identifier(charge)
 
 
 def _captured(charge: Payload) -> int:
