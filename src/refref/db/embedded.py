@@ -78,6 +78,7 @@ _THROWAWAY = {
     "synchronous_commit": "off",
     "full_page_writes": "off",
     "checkpoint_timeout": "1h",
+    "max_wal_size": "256MB",
     "autovacuum_naptime": "60s",
 }
 
