@@ -81,7 +81,7 @@ def empty_database(server_dsn: str) -> Iterator[str]:
 
 
 def _fast_folder() -> Path | None:
-    """Return a folder in memory with room enough: each test makes and removes hundreds of files. None: the usual one."""
+    """Return a folder in memory, if it has room: each test makes and removes hundreds of files. None: the usual one."""
     memory = Path("/dev/shm")
     try:
         room = shutil.disk_usage(memory).free
