@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -209,3 +212,10 @@ def test_recorded_errors(recorded: Any) -> None:
         body = recorded.load(name)
         told = body["response"]["error"]
         assert classify(body["status"], told["type"], told["code"], is_read=True) is failure
+
+
+def test_the_sdk_is_imported_only_when_stripe_is_called() -> None:
+    program = "import sys, refref.stripe.client, refref.stripe.registry_docs; print('stripe' in sys.modules)"
+    source = str(Path(__file__).parents[2] / "src")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, env={"PYTHONPATH": source}, text=True)
+    assert done.stdout.strip() == "False", done.stderr

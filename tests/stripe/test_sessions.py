@@ -48,6 +48,9 @@ def test_lines_are_asked_for_where_no_invoice_has_them() -> None:
     assert needs(session(invoice="in_1")) == set()
     assert needs(session(mode="subscription", subscription="sub_1")) == set()
     assert needs(session(status="expired", payment_status="unpaid"), EXPIRED) == set()
+    # Asked once: when the delayed payment has come, not before.
+    assert needs(session(payment_status="unpaid"), COMPLETED) == set()
+    assert needs(session(), SUCCEEDED) == {("session_lines", "cs_1")}
 
 
 def test_fetched_lines_win_over_none() -> None:

@@ -225,6 +225,17 @@ def test_cut_off_lines_are_asked_for(listed: dict[str, Any] | None, has_all: boo
     assert needs(payload) == (set() if has_all else {("invoice_lines", "in_1")})
 
 
+def test_lines_of_an_unpaid_invoice_are_not_asked_for() -> None:
+    for status, name in (("void", "invoice.voided"), ("uncollectible", "invoice.marked_uncollectible")):
+        assert needs(invoice(status=status, lines=lines(line(), has_more=True)), name) == set()
+
+
+def test_a_payment_intent_without_money_may_lack_the_amounts() -> None:
+    open_intent = payment_intent(status="requires_payment_method", currency=None, amount_received=None)
+    state = facts(open_intent, "payment_intent.payment_failed")["pi_1"].state
+    assert (state.currency, state.amount_received) == ("", 0)
+
+
 def test_billing_credits_that_an_old_line_hides_are_asked_for() -> None:
     credit = {"amount": 200, "credit_balance_transaction": "cbtxn_1", "type": "credit_balance_transaction"}
     new = invoice(total=800, total_excluding_tax=800, lines=lines(line(pretax_credit_amounts=[credit])))

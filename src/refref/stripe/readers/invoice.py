@@ -27,7 +27,8 @@ def read_invoice(invoice: Payload, scene: Scene) -> None:
     stripe_id = identifier(invoice)
     created_at = whole_or_none(invoice, "created") or 0
     state = _state(invoice, created_at)
-    if not state.has_all_lines or _hides_credits(invoice, state):
+    # A need is answered once, so it is raised for the state that counts: lines of an unpaid invoice never do.
+    if state.status == "paid" and (not state.has_all_lines or _hides_credits(invoice, state)):
         scene.need(NeedKind.INVOICE_LINES, stripe_id)
     discounts = _discounts(invoice, scene.seen_at)
     if discounts.is_incomplete:

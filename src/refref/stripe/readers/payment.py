@@ -12,6 +12,7 @@ from refref.stripe.readers.probe import (
     rows,
     section,
     text,
+    text_or_none,
     whole,
     whole_or_none,
 )
@@ -21,20 +22,21 @@ from refref.stripe.reading import NeedKind
 
 
 def read_payment_intent(intent: Payload, scene: Scene) -> None:
-    """A payment intent; before 2022-11-15 its charges stand in it."""
+    """A payment intent; before 2022-11-15 its charges stand in it. One that has not succeeded may lack the amounts."""
     stripe_id = identifier(intent)
     status = text(intent, "status")
     invoice_id = scene.follow(intent, "invoice", "invoice")
     charges = [_charge_in_intent(row, scene) for row in rows(section(intent, "charges"), "data")]
-    if status == "succeeded":
+    has_money = status == "succeeded"
+    if has_money:
         ask_for_invoice(scene, invoice_id, stripe_id)
     scene.add(
         stripe_id,
         Kind.PAYMENT_INTENT,
         PaymentIntentState(
             status=status,
-            currency=text(intent, "currency").lower(),
-            amount_received=whole(intent, "amount_received"),
+            currency=(text(intent, "currency") if has_money else text_or_none(intent, "currency") or "").lower(),
+            amount_received=whole(intent, "amount_received") if has_money else 0,
             created_at=whole_or_none(intent, "created") or 0,
         ),
         rank=PAYMENT_INTENT_RANK.get(status, 0),

@@ -50,10 +50,13 @@ DISPUTE_WEIGHT = {
 }
 
 
+SETTLED = 4
+
+
 def session_rank(status: str, payment_status: str, has_async_failure: bool) -> int:
     """Rank of a Checkout Session: open 0, expired 1, complete and unpaid 2, async failure 3, settled 4."""
     if status == "complete":
         if payment_status in ("paid", "no_payment_required"):
-            return 4
+            return SETTLED
         return 3 if has_async_failure else 2
     return 1 if status == "expired" else 0

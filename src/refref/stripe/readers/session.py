@@ -18,7 +18,7 @@ from refref.stripe.readers.probe import (
     text_or_none,
     whole_or_none,
 )
-from refref.stripe.readers.ranks import session_rank
+from refref.stripe.readers.ranks import SETTLED, session_rank
 from refref.stripe.readers.scene import Scene
 from refref.stripe.reading import NeedKind
 
@@ -34,7 +34,8 @@ def read_session(session: Payload, scene: Scene) -> None:
     stripe_id = identifier(session)
     state, is_converted = _state(session, scene)
     invoice_id = scene.follow(session, "invoice", "invoice")
-    if state.mode == "payment" and state.status == "complete" and state.lines is None and invoice_id is None:
+    rank = session_rank(state.status, state.payment_status, state.has_async_failure)
+    if rank == SETTLED and state.mode == "payment" and state.lines is None and invoice_id is None:
         scene.need(NeedKind.SESSION_LINES, stripe_id)
     discounts = _discounts(session, scene.seen_at)
     is_unexplained = state.amount_discount > 0 and session.get("discounts") is None and not discounts.carriers
@@ -45,7 +46,7 @@ def read_session(session: Payload, scene: Scene) -> None:
         stripe_id,
         Kind.SESSION,
         state,
-        rank=session_rank(state.status, state.payment_status, state.has_async_failure),
+        rank=rank,
         weight=(not is_converted) + (0 if state.lines is None else 2 + 2 * len(state.lines)),
         links=(
             customer_of(session, scene),
