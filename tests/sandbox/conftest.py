@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-import stripe
 import uvicorn
 from starlette.types import ASGIApp
 
+import stripe
 from refref.sandbox import Sandbox
 from refref.sandbox.wire import create_app
 

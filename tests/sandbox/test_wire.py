@@ -2,6 +2,7 @@
 
 import httpx
 import pytest
+
 import stripe
 from sandbox.conftest import KEY, Shop, sdk
 from sandbox.judge import faults

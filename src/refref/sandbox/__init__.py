@@ -40,7 +40,7 @@ update_promotion_code(promotion_code, *, active=None, metadata=None)
 create_customer(*, email=None, name=None, id=None, metadata=None, card="visa", country=None)
     customer.created
 update_customer(customer, **changes)
-    customer.updated; `metadata` merges, `card=` changes the default card
+    customer.updated; `metadata` merges; `card=` changes the default card, `country=` the address
 delete_customer(customer)
     customer.subscription.deleted for each live one, customer.deleted
 credit_customer(customer, amount, *, currency="usd", description=None, metadata=None)
@@ -53,14 +53,15 @@ checkout(*, mode, line_items, customer=None, **more)
     (amount), success_url, cancel_url, expires_at, presentment_currency (adaptive pricing, one-off only)
 pay_session(session, *, card="visa", email=None, name=None, promotion_code=None)
     payment, no invoice: [customer.created], payment_intent.created, charge.succeeded, charge.updated,
-    payment_intent.succeeded, checkout.session.completed. With invoice_creation, before the session: invoiceitem.created,
-    invoice.created, .finalized, .paid, .payment_succeeded, invoice_payment.paid. Subscription: [customer.created],
-    [customer.discount.created], customer.subscription.created (incomplete; trialing with a trial), invoice.created,
-    .finalized, payment_intent.created, charge.succeeded, charge.updated, payment_intent.succeeded, invoice.paid,
-    .payment_succeeded, invoice_payment.paid, customer.subscription.updated, checkout.session.completed. Nothing to
-    pay: payment_status `no_payment_required`, no payment events, invoice.paid of 0. Setup: setup_intent.created,
-    .succeeded, checkout.session.completed. Card "sepa" (mode payment): payment_intent.created, .processing,
-    charge.pending, checkout.session.completed with payment_status unpaid
+    payment_intent.succeeded, checkout.session.completed. With invoice_creation, before the session:
+    invoiceitem.created, invoice.created, .finalized, .paid, .payment_succeeded, invoice_payment.paid. Subscription:
+    [customer.created], [customer.discount.created], customer.subscription.created (incomplete; trialing with a
+    trial), invoice.created, .finalized, payment_intent.created, charge.succeeded, charge.updated,
+    payment_intent.succeeded, invoice.paid, .payment_succeeded, invoice_payment.paid, customer.subscription.updated,
+    checkout.session.completed. Nothing to pay: payment_status `no_payment_required`, no payment events,
+    invoice.paid of 0. Setup: setup_intent.created, .succeeded, checkout.session.completed. Card "sepa" (mode
+    payment): payment_intent.created, .processing, charge.pending, checkout.session.completed with payment_status
+    unpaid
 settle_session(session, *, succeeded=True)
     charge.succeeded, charge.updated, payment_intent.succeeded, [invoice events],
     checkout.session.async_payment_succeeded; or charge.failed, payment_intent.payment_failed,
@@ -90,6 +91,10 @@ change_subscription(subscription, *, price=None, quantity=None, item=None, prora
 set_discount(subscription, *, coupon=None, promotion_code=None)
     customer.discount.created (deleted first if there was one), customer.subscription.updated; neither given:
     removes
+change_card(subscription, card)
+    customer.subscription.updated; renewals are paid with `card` ("declined": they fail)
+keep_subscription(subscription)
+    customer.subscription.updated; takes back a cancellation at period end
 pause_subscription(subscription, *, behavior="void")
 resume_subscription(subscription)
     customer.subscription.updated (pause_collection; renewal invoices are voided, kept as draft or marked

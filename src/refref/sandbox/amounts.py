@@ -12,7 +12,7 @@ def share(amount: int, part: int, whole: int) -> int:
 
 
 def split(amount: int, weights: Sequence[int]) -> list[int]:
-    """`amount` in parts proportional to `weights` (not negative) that add up to it; the largest remainders get the rest."""
+    """`amount` in parts proportional to `weights` (not negative) that add up to it: largest remainder."""
     total = sum(weights)
     if total == 0:
         return [0] * len(weights)

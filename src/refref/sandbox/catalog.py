@@ -93,8 +93,13 @@ class Catalog(Store):
         self.find("product", product, "product")
         recurring: Doc | None = None
         if interval is not None:
-            recurring = {"interval": interval, "interval_count": interval_count, "meter": None, "trial_period_days": None,
-                         "usage_type": "licensed"}  # fmt: skip
+            recurring = {
+                "interval": interval,
+                "interval_count": interval_count,
+                "meter": None,
+                "trial_period_days": None,
+                "usage_type": "licensed",
+            }
         price = {
             "id": id or self.ids.make("price"),
             "object": "price",
@@ -282,7 +287,7 @@ class Catalog(Store):
     def give_discount(
         self, *, coupon: str | None, promotion_code: str | None, customer: str | None, **owner: str
     ) -> Doc:
-        """A discount from a coupon or a promotion code, owned by a subscription, invoice or session; counts a redemption."""
+        """A discount from a coupon or code, owned by a subscription, invoice or session; counts a redemption."""
         promotion = None if promotion_code is None else self.usable_code(promotion_code, customer)
         name = promotion["promotion"]["coupon"] if promotion else coupon
         source = self.find("coupon", str(name), "coupon")

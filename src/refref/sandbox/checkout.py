@@ -9,6 +9,7 @@ from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.errors import StripeError, declined
 from refref.sandbox.invoice_lines import LineDraft
 from refref.sandbox.payments import method_id
+from refref.sandbox.renewals import Renewals
 from refref.sandbox.session_shape import (
     blank_session,
     blank_setup_intent,
@@ -19,7 +20,6 @@ from refref.sandbox.session_shape import (
     shipping_cost,
 )
 from refref.sandbox.store import Doc, acted
-from refref.sandbox.subscriptions import Subscriptions
 
 # What a merchant may say of a session that is kept as said.
 KEPT = (
@@ -33,7 +33,7 @@ KEPT = (
 AUTOMATIC_TAX = "Automatic tax"
 
 
-class Checkout(Subscriptions):
+class Checkout(Renewals):
     """Sells through Stripe's hosted page."""
 
     @acted("api")

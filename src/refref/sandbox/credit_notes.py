@@ -44,6 +44,7 @@ class CreditNotes(Invoices):
         self._check_room(doc, total, post)
         split = self._post_split(doc, post, refund_amount, credit_amount, out_of_band_amount)
         note_id = self.ids.make("credit_note")
+        earlier = sum(1 for n in self.live("credit_note") if n["invoice"] == invoice)
         note = {
             "id": note_id,
             "object": "credit_note",
@@ -62,7 +63,7 @@ class CreditNotes(Invoices):
             "livemode": False,
             "memo": memo,
             "metadata": merged({}, metadata),
-            "number": f"{doc['number']}-CN-{len([n for n in self.live('credit_note') if n['invoice'] == invoice]) + 1:02d}",
+            "number": f"{doc['number']}-CN-{earlier + 1:02d}",
             "out_of_band_amount": split["out_of_band"] or None,
             "pdf": f"{self.public_url}/credit_note/{note_id}/pdf",
             "post_payment_amount": post,
@@ -135,7 +136,7 @@ class CreditNotes(Invoices):
             self.alter(note, customer_balance_transaction=entry["id"])
 
     def _lower(self, invoice: Doc, pre: int, post: int) -> None:
-        """What the note leaves of the invoice; emits invoice.updated, invoice.paid when an open one has nothing left."""
+        """What the note leaves of the invoice; emits invoice.updated, and invoice.paid when nothing is left."""
         before = self.alter(
             invoice,
             amount_due=invoice["amount_due"] - pre,

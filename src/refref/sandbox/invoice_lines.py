@@ -27,7 +27,7 @@ class LineDraft:
 
 
 def reductions(drafts: Sequence[LineDraft], discounts: Sequence[Doc]) -> list[list[Doc]]:
-    """Per line the `discount_amounts`: percentages line by line, amounts split over the lines, one discount after another."""
+    """Per line the `discount_amounts`, one discount after another: percentages by line, amounts split over lines."""
     left = [max(0, d.amount) if d.discountable else 0 for d in drafts]
     found: list[list[Doc]] = [[] for _ in drafts]
     for discount in discounts:
@@ -78,6 +78,14 @@ def parent_of(draft: LineDraft) -> Doc:
         return {"invoice_item_details": details, "subscription_item_details": None, "type": "invoice_item_details"}
     details["subscription_item"] = draft.subscription_item
     return {"invoice_item_details": None, "subscription_item_details": details, "type": "subscription_item_details"}
+
+
+def item_parent(draft: LineDraft) -> Doc | None:
+    """Where an invoice item comes from: its subscription, or nowhere."""
+    if draft.subscription is None:
+        return None
+    details = {"subscription": draft.subscription, "subscription_item": draft.subscription_item}
+    return {"subscription_details": details, "type": "subscription_details"}
 
 
 def pricing_of(price: Doc | None, unit_amount: int | None) -> Doc:

@@ -6,7 +6,7 @@ from typing import Any
 from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.errors import StripeError
 from refref.sandbox.ids import scramble
-from refref.sandbox.invoice_lines import LineDraft, line_of, pricing_of, reductions, totals_of
+from refref.sandbox.invoice_lines import LineDraft, item_parent, line_of, pricing_of, reductions, totals_of
 from refref.sandbox.invoice_shape import blank_invoice
 from refref.sandbox.refunds import Refunds
 from refref.sandbox.store import Doc, acted, copy_of
@@ -64,10 +64,7 @@ class Invoices(Refunds):
             "livemode": False,
             "metadata": draft.metadata,
             "net_amount": draft.amount,
-            "parent": None if draft.subscription is None else {
-                "subscription_details": {"subscription": draft.subscription, "subscription_item": draft.subscription_item},
-                "type": "subscription_details",
-            },
+            "parent": item_parent(draft),
             "period": {"end": draft.end, "start": draft.start},
             "pricing": pricing_of(draft.price, None if draft.proration else draft.amount) or None,
             "proration": draft.proration,
@@ -78,7 +75,7 @@ class Invoices(Refunds):
             "test_clock": None,
             "_price": draft.price,
             "_credited": draft.credited,
-        }  # fmt: skip
+        }
         self.put(item)
         self.emit("invoiceitem.created", item)
         return item
@@ -224,7 +221,7 @@ class Invoices(Refunds):
         return doc
 
     def finalize(self, invoice: Doc, *, use_balance: bool = True) -> None:
-        """Number the invoice and use the customer's balance; emits invoice.finalized, invoice.paid when nothing is due."""
+        """Number the invoice and use the customer's balance; emits invoice.finalized, and invoice.paid of nothing."""
         customer = self.find("customer", invoice["customer"])
         sequence = customer["next_invoice_sequence"]
         self.alter(customer, next_invoice_sequence=sequence + 1, currency=customer["currency"] or invoice["currency"])
@@ -274,8 +271,7 @@ class Invoices(Refunds):
         """Pay an open or uncollectible invoice: all of it, a part, more than it, or outside Stripe."""
         doc = self.find("invoice", invoice)
         if doc["status"] not in ("open", "uncollectible"):
-            raise StripeError(f"Invoice is {doc['status']} and cannot be paid.", code="invoice_payment_intent_requires_action"
-                              if doc["status"] == "draft" else "invoice_already_paid")  # fmt: skip
+            raise StripeError(f"Invoice is {doc['status']} and cannot be paid.", code="invoice_not_editable")
         if out_of_band:
             left = doc["amount_remaining"]
             self.alter(doc, amount_paid=doc["amount_paid"] + left, amount_paid_off_stripe=left, amount_remaining=0)

@@ -9,8 +9,15 @@ from refref.sandbox.store import Doc, acted, copy_of
 from refref.sandbox.timeline import DAY
 
 LAST4 = {"visa": "4242", "mastercard": "4444", "amex": "0005", "declined": "0002", "sepa": "3000"}
-TOKENS = {"pm_card_visa": "visa", "pm_card_mastercard": "mastercard", "pm_card_amex": "amex", "tok_visa": "visa",
-          "pm_card_chargeDeclined": "declined", "pm_card_visa_chargeDeclined": "declined", "tok_chargeDeclined": "declined"}  # fmt: skip
+TOKENS = {
+    "pm_card_visa": "visa",
+    "pm_card_mastercard": "mastercard",
+    "pm_card_amex": "amex",
+    "tok_visa": "visa",
+    "pm_card_chargeDeclined": "declined",
+    "pm_card_visa_chargeDeclined": "declined",
+    "tok_chargeDeclined": "declined",
+}
 DECLINE = "Your card was declined."
 
 
@@ -208,8 +215,7 @@ class Payments(Customers):
                        payment_method=charge["payment_method"], last_payment_error=None)  # fmt: skip
             self.emit("payment_intent.succeeded", intent)
         else:
-            error = {"code": "card_declined", "decline_code": "generic_decline", "message": DECLINE, "type": "card_error",
-                     "charge": charge["id"], "doc_url": "https://stripe.com/docs/error-codes/card-declined"}  # fmt: skip
+            error = declined().body("")["error"] | {"charge": charge["id"]}
             self.alter(intent, status="requires_payment_method", last_payment_error=error, processing=None)
             self.emit("payment_intent.payment_failed", intent)
         return succeeded
@@ -289,9 +295,16 @@ class Payments(Customers):
     def finish_charge(self, charge: Doc, card: str, *, succeeded: bool = True) -> bool:
         """Settle a pending charge; emits charge.succeeded and charge.updated, or charge.failed."""
         if card == "declined" or not succeeded:
-            outcome = {"advice_code": "try_again_later", "network_advice_code": None, "network_decline_code": "01",
-                       "network_status": "declined_by_network", "reason": "generic_decline", "risk_level": "normal",
-                       "seller_message": "The bank did not return any further details.", "type": "issuer_declined"}  # fmt: skip
+            outcome = {
+                "advice_code": "try_again_later",
+                "network_advice_code": None,
+                "network_decline_code": "01",
+                "network_status": "declined_by_network",
+                "reason": "generic_decline",
+                "risk_level": "normal",
+                "seller_message": "The bank did not return any further details.",
+                "type": "issuer_declined",
+            }
             self.change_charge(
                 charge, status="failed", failure_code="card_declined", failure_message=DECLINE, outcome=outcome
             )

@@ -187,7 +187,8 @@ class Store:
         with self._sqlite as db:
             db.execute("begin")
             db.executemany(
-                "insert into documents (kind, id, body) values (?, ?, ?) on conflict (kind, id) do update set body = excluded.body",
+                "insert into documents (kind, id, body) values (?, ?, ?) "
+                "on conflict (kind, id) do update set body = excluded.body",
                 rows,
             )
             state = msgspec.json.encode({"now": self.now, "count": self.ids.count, "seed": self.ids.seed})
@@ -207,7 +208,8 @@ class Store:
         db.execute("pragma journal_mode = wal")
         db.execute("pragma synchronous = normal")
         db.execute(
-            "create table if not exists documents (seq integer primary key, kind text, id text, body blob, unique (kind, id))"
+            "create table if not exists documents "
+            "(seq integer primary key, kind text, id text, body blob, unique (kind, id))"
         )
         db.execute("create table if not exists state (id integer primary key, body blob)")
         for kind, object_id, body in db.execute(

@@ -69,7 +69,7 @@ def blank_subscription(sub_id: str, customer: str, currency: str, items: list[Do
 
 
 def proration_amounts(old: Doc, new: Doc, discounts: Sequence[Doc], now: int) -> tuple[int, int]:
-    """Credit (negative) for the unused time of `old` and charge for the rest of `new`'s period; percentages included."""
+    """Credit (negative) for the unused time of `old`, charge for the rest of `new`; percentage discounts included."""
     credit = -share(_gross(old, discounts), old["current_period_end"] - now, _length(old))
     charge = share(_gross(new, discounts), new["current_period_end"] - now, _length(new))
     return credit, charge

@@ -1,6 +1,6 @@
-"""Subscriptions: starting, changing with proration, pausing, ending, and their renewals."""
+"""Subscriptions: starting, changing with proration, pausing, ending. Renewals are in the next layer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from refref.sandbox.catalog import Metadata, merged, plan_of
@@ -69,6 +69,7 @@ class Subscriptions(CreditNotes):
         recurring = prices[0]["recurring"]
         trial_end = None if not trial_days else self.now + trial_days * DAY
         anchor = trial_end or self.now
+        own = None if card == self.card_of(customer["id"]) else card
         end = trial_end or period_end(self.now, self.now, recurring["interval"], recurring["interval_count"])
         sub_id, invoice_id = self.ids.make("subscription"), self.ids.make("invoice")
         rows = [self._item(sub_id, p, int(w.get("quantity", 1)), end) for p, w in zip(prices, wanted, strict=True)]
@@ -77,13 +78,13 @@ class Subscriptions(CreditNotes):
             "billing_cycle_anchor": anchor,
             "collection_method": collection_method,
             "days_until_due": 30 if collection_method == "send_invoice" else None,
-            "default_payment_method": method_id(card) if collection_method == "charge_automatically" else None,
+            "default_payment_method": None if own is None else method_id(own),
             "latest_invoice": invoice_id,
             "metadata": merged({}, metadata),
             "status": "trialing" if trial_end else status,
             "trial_end": trial_end,
             "trial_start": self.now if trial_end else None,
-            "_card": card,
+            "_card": own,
             "_tax_rate": tax_rate,
         }
         self.put(sub)
@@ -94,7 +95,7 @@ class Subscriptions(CreditNotes):
             self.plan(trial_end - 3 * DAY, "trial_will_end", sub_id)
         self.plan(end, "renew", sub_id)
         self.plan(self.now + EXPIRES_AFTER, "expire", sub_id)
-        self._bill(sub, "subscription_create", (self.now, self.now), invoice_id)
+        self.bill(sub, "subscription_create", (self.now, self.now), invoice_id)
         return sub
 
     def _item(self, subscription: str, price: Doc, quantity: int, end: int) -> Doc:
@@ -114,7 +115,7 @@ class Subscriptions(CreditNotes):
             "tax_rates": [],
         }
 
-    def _bill(self, sub: Doc, reason: str, period: tuple[int, int], invoice_id: str | None = None) -> Doc:
+    def bill(self, sub: Doc, reason: str, period: tuple[int, int], invoice_id: str | None = None) -> Doc:
         """Invoice the present period of every item and what is pending, then collect."""
         drafts = [self._period_draft(sub, item) for item in sub["items"]["data"]]
         drafts += self.pending_drafts(sub["customer"], sub["currency"], sub["id"])
@@ -141,13 +142,13 @@ class Subscriptions(CreditNotes):
             return invoice
         self.finalize(invoice)
         if invoice["subtotal"] > 0:
-            self._drop_discounts(sub, lambda d: d["_coupon"]["duration"] == "once")
+            self.drop_discounts(sub, lambda d: d["_coupon"]["duration"] == "once")
         if invoice["status"] == "open" and pause:
             end = self.void_invoice if pause["behavior"] == "void" else self.mark_uncollectible
             end(invoice["id"])
         elif invoice["status"] == "open" and sub["collection_method"] == "charge_automatically":
             text = "Subscription creation" if reason == "subscription_create" else "Subscription update"
-            self.collect(invoice, sub["_card"], description=text)
+            self.collect(invoice, sub["_card"] or self.card_of(sub["customer"]), description=text)
         return invoice
 
     def _period_draft(self, sub: Doc, item: Doc) -> LineDraft:
@@ -173,7 +174,8 @@ class Subscriptions(CreditNotes):
         self.alter(sub, discounts=[discount["id"]], _discounts=[copy_of(discount)])
         self.emit("customer.discount.created", discount)
 
-    def _drop_discounts(self, sub: Doc, spent: Any) -> None:
+    def drop_discounts(self, sub: Doc, spent: Callable[[Doc], bool]) -> None:
+        """Take discounts off a subscription; emits customer.discount.deleted for each."""
         for discount in [d for d in sub["_discounts"] if spent(d)]:
             kept = [d for d in sub["_discounts"] if d["id"] != discount["id"]]
             self.alter(sub, discounts=[d["id"] for d in kept], _discounts=kept)
@@ -184,7 +186,7 @@ class Subscriptions(CreditNotes):
         """Replace the discounts of a subscription; with neither argument, remove them."""
         sub = self.find("subscription", subscription)
         before = {"discounts": list(sub["discounts"])}
-        self._drop_discounts(sub, lambda d: True)
+        self.drop_discounts(sub, lambda d: True)
         if coupon or promotion_code:
             self._attach_discount(sub, coupon, promotion_code)
         self.emit("customer.subscription.updated", sub, before)
@@ -232,10 +234,10 @@ class Subscriptions(CreditNotes):
     def _switch(self, sub: Doc, row: Doc, price: Doc, quantity: int) -> Doc:
         """Put another price or quantity on an item; another interval starts a new period now."""
         before = {"items": {"data": copy_of(sub["items"]["data"])}, "plan": sub["plan"], "quantity": sub["quantity"]}
-        fresh = _interval(price) != _interval(row["price"]) and sub["status"] != "trialing"
+        fresh = interval_of(price) != interval_of(row["price"]) and sub["status"] != "trialing"
         row.update(price=copy_of(price), plan=plan_of(price), quantity=quantity)
         if fresh:
-            end = period_end(self.now, self.now, *_interval(price))
+            end = period_end(self.now, self.now, *interval_of(price))
             row.update(current_period_start=self.now, current_period_end=end)
             before["billing_cycle_anchor"] = sub["billing_cycle_anchor"]
             self.alter(sub, billing_cycle_anchor=self.now)
@@ -300,6 +302,14 @@ class Subscriptions(CreditNotes):
         return sub
 
     @acted("api")
+    def change_card(self, subscription: str, card: str) -> Doc:
+        """Renewals are paid with another card from now on."""
+        sub = self._live(subscription)
+        before = self.alter(sub, default_payment_method=method_id(card), _card=card)
+        self.emit("customer.subscription.updated", sub, public(before))
+        return sub
+
+    @acted("api")
     def cancel_subscription(self, subscription: str, *, at_period_end: bool = False) -> Doc:
         """End a subscription now or at the end of its period."""
         sub = self._live(subscription)
@@ -312,7 +322,7 @@ class Subscriptions(CreditNotes):
             self.emit("customer.subscription.updated", sub, before)
         else:
             self.alter(sub, canceled_at=self.now, cancellation_details=details)
-            self._end_subscription(sub)
+            self.end_subscription(sub)
         return sub
 
     @acted("api")
@@ -326,7 +336,8 @@ class Subscriptions(CreditNotes):
         self.emit("customer.subscription.updated", sub, before)
         return sub
 
-    def _end_subscription(self, sub: Doc) -> None:
+    def end_subscription(self, sub: Doc) -> None:
+        """It is over; emits customer.subscription.deleted."""
         self.alter(sub, status="canceled", ended_at=self.now, canceled_at=sub["canceled_at"] or self.now)
         self.emit("customer.subscription.deleted", sub)
 
@@ -334,63 +345,9 @@ class Subscriptions(CreditNotes):
         """End all live subscriptions of a customer who is being deleted."""
         for sub in self.live("subscription"):
             if sub["customer"] == customer and sub["status"] in (*LIVE, "incomplete"):
-                self._end_subscription(sub)
-
-    # what the clock and payments do
-
-    def _of(self, invoice: Doc) -> Doc | None:
-        parent = invoice["parent"]
-        return None if parent is None else self.find("subscription", parent["subscription_details"]["subscription"])
-
-    def invoice_paid(self, invoice: Doc) -> None:
-        """A settled invoice makes its incomplete or past_due subscription active."""
-        sub = self._of(invoice)
-        if sub is not None and sub["status"] in ("incomplete", "past_due", "unpaid"):
-            self.emit("customer.subscription.updated", sub, self.alter(sub, status="active"))
-
-    def invoice_failed(self, invoice: Doc) -> None:
-        """A declined renewal makes its subscription past_due."""
-        sub = self._of(invoice)
-        if sub is not None and sub["status"] == "active":
-            self.emit("customer.subscription.updated", sub, self.alter(sub, status="past_due"))
-
-    def renew(self, subscription: str, at: int) -> None:
-        """The period ended at `at`: end as asked, or start the next period and invoice it."""
-        sub = self.find("subscription", subscription)
-        items = sub["items"]["data"]
-        if sub["status"] not in LIVE or items[0]["current_period_end"] != at:
-            return
-        if sub["cancel_at_period_end"]:
-            self._end_subscription(sub)
-            return
-        before = {"items": {"data": copy_of(items)}}
-        period = items[0]["current_period_start"], at
-        for item in items:
-            end = period_end(sub["billing_cycle_anchor"], at, *_interval(item["price"]))
-            item.update(current_period_start=at, current_period_end=end)
-        if sub["status"] == "trialing":
-            before |= self.alter(sub, status="active")
-        self._drop_discounts(sub, lambda d: d["end"] is not None and d["end"] <= at)
-        self.alter(sub)
-        self.emit("customer.subscription.updated", sub, before)
-        self.plan(items[0]["current_period_end"], "renew", subscription)
-        self._bill(sub, "subscription_cycle", period)
-
-    def trial_will_end(self, subscription: str) -> None:
-        """Three days before the end of a trial."""
-        sub = self.find("subscription", subscription)
-        if sub["status"] == "trialing":
-            self.emit("customer.subscription.trial_will_end", sub)
-
-    def expire_incomplete(self, subscription: str) -> None:
-        """The first payment never came: the subscription and its invoice end."""
-        sub = self.find("subscription", subscription)
-        if sub["status"] == "incomplete":
-            self.emit(
-                "customer.subscription.updated", sub, self.alter(sub, status="incomplete_expired", ended_at=self.now)
-            )
-            self.void_invoice(sub["latest_invoice"])
+                self.end_subscription(sub)
 
 
-def _interval(price: Doc) -> tuple[str, int]:
+def interval_of(price: Doc) -> tuple[str, int]:
+    """How long a period of a recurring price is."""
     return price["recurring"]["interval"], price["recurring"]["interval_count"]

@@ -1,6 +1,6 @@
 """The wire: a Starlette application that speaks Stripe's HTTP protocol over a `Sandbox`.
 
-Keys, versions, form bodies, errors, idempotency and expansion are here; what each call does is in the `calls_*` modules.
+Keys, versions, form bodies, errors and idempotency are here; what each call does is in the `calls_*` modules.
 """
 
 import hmac
@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import Lifespan
 
 from refref.sandbox import calls_billing, calls_catalog, calls_sales
 from refref.sandbox.accepted import ACCEPTED
@@ -60,7 +61,13 @@ class Wire:
         return value
 
 
-def create_app(sandbox: Sandbox, *, keys: Sequence[str] = (), extra: Sequence[BaseRoute] = ()) -> Starlette:
+def create_app(
+    sandbox: Sandbox,
+    *,
+    keys: Sequence[str] = (),
+    extra: Sequence[BaseRoute] = (),
+    lifespan: Lifespan[Starlette] | None = None,
+) -> Starlette:
     """The API (and `extra` routes: the control page); `keys` limits who may call."""
     wire = Wire(sandbox, tuple(keys))
     routes: list[BaseRoute] = list(extra)
@@ -68,7 +75,7 @@ def create_app(sandbox: Sandbox, *, keys: Sequence[str] = (), extra: Sequence[Ba
         accepts = ACCEPTED.get(f"{method} {path}", frozenset())
         routes.append(Route(path, _endpoint(wire, call, accepts), methods=[method]))
     routes.append(Route("/{path:path}", _unrecognized(wire), methods=["GET", "POST", "DELETE"]))
-    return Starlette(routes=routes)
+    return Starlette(routes=routes, lifespan=lifespan)
 
 
 def all_calls() -> Iterable[tuple[str, str, Call]]:

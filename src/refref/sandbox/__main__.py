@@ -1,0 +1,125 @@
+"""`python -m refref.sandbox`: the sandbox as a process of its own, on the loopback interface only."""
+
+import argparse
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+
+from refref.sandbox.control import Control, control_routes
+from refref.sandbox.deliveries import Deliveries
+from refref.sandbox.pages import Pages, local
+from refref.sandbox.sample import seed, tick
+from refref.sandbox.state import Sandbox
+from refref.sandbox.timeline import instant, months_after
+from refref.sandbox.wire import create_app
+
+HISTORY_MONTHS = 6
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags of the process."""
+    flags = argparse.ArgumentParser(prog="python -m refref.sandbox", description="A stateful Stripe sandbox.")
+    flags.add_argument("--host", default="127.0.0.1", choices=["127.0.0.1", "localhost", "::1"])
+    flags.add_argument("--port", type=int, default=8420)
+    flags.add_argument("--data", type=Path, help="directory that keeps everything; in memory without it")
+    flags.add_argument(
+        "--key", action="append", default=[], help="accepted API key, repeatable; any test key without it"
+    )
+    flags.add_argument("--seed", type=int, help="write the sample history of this seed into an empty sandbox")
+    flags.add_argument(
+        "--clock-start", help="ISO instant; start of the history, or where the clock stands without --seed"
+    )
+    flags.add_argument("--live-traffic", action="store_true", help="a sale every few seconds to a minute")
+    flags.add_argument(
+        "--refcodes", default="", help="comma-separated codes for the sample customers' client_reference_id"
+    )
+    flags.add_argument("--promotion-codes", default="", help="comma-separated promotion codes to create and use")
+    return flags
+
+
+def split_codes(text: str) -> list[str]:
+    """Comma-separated codes."""
+    return [code.strip() for code in text.split(",") if code.strip()]
+
+
+def open_sandbox(args: argparse.Namespace) -> Sandbox:
+    """The kept sandbox, or a new one with its history."""
+    now = int(time.time())
+    default = months_after(now, -HISTORY_MONTHS) if args.seed is not None else now
+    start = instant(args.clock_start) if args.clock_start else default
+    host = f"[{args.host}]" if ":" in args.host else args.host
+    sandbox = Sandbox(
+        clock_start=start,
+        seed=args.seed or 0,
+        path=args.data / "sandbox.db" if args.data else None,
+        public_url=f"http://{host}:{args.port}",
+    )
+    if args.seed is not None and not sandbox.live("product"):
+        seed(sandbox, args.seed, start, now, split_codes(args.refcodes), split_codes(args.promotion_codes))
+    sandbox.flush()
+    return sandbox
+
+
+async def keep_time(control: Control, follow: bool) -> None:
+    """Move the clock with real time when `follow`, sell when traffic is live, and write to disk."""
+    rng = random.Random(control.sandbox.now)  # noqa: S311 - sample traffic, no secret
+    next_sale = 0.0
+    while True:
+        now = int(time.time())
+        if control.live and time.monotonic() >= next_sale:
+            wait = tick(
+                control.sandbox, rng, now=now, refcodes=control.refcodes, promotion_codes=control.promotion_codes
+            )
+            next_sale = time.monotonic() + wait
+        elif (follow or control.live) and now > control.sandbox.now:
+            control.sandbox.advance(now)
+        control.sandbox.flush()
+        await asyncio.sleep(1)
+
+
+def build(args: argparse.Namespace) -> Starlette:
+    """The application with its background work."""
+    sandbox = open_sandbox(args)
+    client = httpx.AsyncClient(timeout=20, limits=httpx.Limits(max_connections=32, max_keepalive_connections=32))
+    deliveries = Deliveries(sandbox, client)
+    control = Control(
+        sandbox,
+        deliveries,
+        refcodes=split_codes(args.refcodes),
+        promotion_codes=split_codes(args.promotion_codes),
+        live=args.live_traffic,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        tasks = [
+            asyncio.create_task(deliveries.run()),
+            asyncio.create_task(keep_time(control, follow=args.seed is not None)),
+        ]
+        yield
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await client.aclose()
+        sandbox.close()
+
+    extra = [*control_routes(control, local), *Pages(control).routes()]
+    return create_app(sandbox, keys=args.key, extra=extra, lifespan=lifespan)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    args = parser().parse_args(arguments)
+    uvicorn.run(build(args), host=args.host, port=args.port, log_level="warning", timeout_graceful_shutdown=5)
+
+
+if __name__ == "__main__":
+    main()

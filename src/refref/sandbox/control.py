@@ -1,0 +1,197 @@
+"""What the demo and the harnesses may tell the sandbox beside Stripe's API: JSON routes under /_sandbox/."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from refref.sandbox.deliveries import Deliveries
+from refref.sandbox.errors import StripeError
+from refref.sandbox.state import Sandbox
+from refref.sandbox.store import Doc
+
+COUNTED = ("customer", "checkout.session", "charge", "invoice", "subscription", "refund", "dispute")
+Fields = Mapping[str, Any]
+
+
+class Given(dict[str, Any]):
+    """The fields of one action; asking for one that was not given is a refusal."""
+
+    def __missing__(self, name: str) -> Any:
+        raise StripeError(f"Missing field '{name}'.", code="parameter_missing", param=name)
+
+
+class Control:
+    """One method per thing that can be done; `refcodes` and `promotion_codes` are what live traffic uses."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        deliveries: Deliveries,
+        *,
+        refcodes: Sequence[str] = (),
+        promotion_codes: Sequence[str] = (),
+        live: bool = False,
+    ) -> None:
+        self.sandbox = sandbox
+        self.deliveries = deliveries
+        self.refcodes = list(refcodes)
+        self.promotion_codes = list(promotion_codes)
+        self.live = live
+        self._actions: dict[str, Callable[[Fields], tuple[str, Doc]]] = {
+            "advance": self._advance,
+            "buy": self._buy,
+            "subscribe": self._buy,
+            "upgrade": self._upgrade,
+            "cancel": self._cancel,
+            "refund": self._refund,
+            "dispute": self._dispute,
+            "deliveries": self._weather,
+            "deliver_all": self._deliver_all,
+            "live": self._live,
+        }
+
+    def do(self, what: str, fields: Fields) -> tuple[str, Doc]:
+        """Do one thing; returns a sentence and the object it made or changed."""
+        action = self._actions.get(what)
+        if action is None:
+            raise StripeError(f"The sandbox cannot '{what}'.", status=404)
+        return action(Given(fields))
+
+    def state(self) -> Doc:
+        """The clock, how much there is of everything, and how deliveries go."""
+        sb, sent = self.sandbox, self.deliveries
+        return {
+            "now": sb.now,
+            "live": self.live,
+            "events": len(sb.events),
+            "counts": {kind: len(sb.live(kind)) for kind in COUNTED},
+            "prices": [p["id"] for p in sb.live("price")],
+            "endpoints": [{"id": e["id"], "url": e["url"], "status": e["status"]} for e in sb.live("webhook_endpoint")],
+            "refcodes": self.refcodes,
+            "promotion_codes": self.promotion_codes,
+            "deliveries": {
+                "delivered": sent.delivered,
+                "waiting": sent.waiting,
+                "failed": sent.failed,
+                **msgspec.to_builtins(sent.weather),
+            },
+        }
+
+    def _advance(self, fields: Fields) -> tuple[str, Doc]:
+        """`to` (instant), or `days`, `hours` and `months`."""
+        if "to" in fields:
+            done = self.sandbox.advance(fields["to"])
+        else:
+            done = self.sandbox.advance_by(**{k: int(fields[k]) for k in ("days", "hours", "months") if k in fields})
+        return f"The clock moved on; {done['events']} events came of it.", done
+
+    def _buy(self, fields: Fields) -> tuple[str, Doc]:
+        """`price`, and `customer` or `email`; refcode, promotion_code, card, name, trial_days, metadata."""
+        price = self.sandbox.find("price", fields["price"], "price")
+        more: Doc = {
+            k: fields[k] for k in ("customer", "email", "name", "card", "promotion_code", "metadata") if k in fields
+        }
+        if "refcode" in fields:
+            more["client_reference_id"] = fields["refcode"]
+        if price["recurring"]:
+            data = {"trial_period_days": int(fields.get("trial_days", 0)), "metadata": fields.get("metadata", {})}
+            more["subscription_data"] = data
+        elif "customer" not in fields:
+            more["customer_creation"] = "always"
+        session = self.sandbox.sell(price=price["id"], **more)
+        return f"Sold {self.sandbox.product_name(price)}.", session
+
+    def _upgrade(self, fields: Fields) -> tuple[str, Doc]:
+        """`subscription` and `price`; proration_behavior (always_invoice), quantity, scheduled."""
+        more = {k: fields[k] for k in ("quantity", "scheduled") if k in fields}
+        behavior = fields.get("proration_behavior", "always_invoice")
+        sub = self.sandbox.change_subscription(
+            fields["subscription"], price=fields["price"], proration_behavior=behavior, **more
+        )
+        return "The subscription moved to another plan.", sub
+
+    def _cancel(self, fields: Fields) -> tuple[str, Doc]:
+        """`subscription`; at_period_end."""
+        at_end = bool(fields.get("at_period_end", False))
+        return "The subscription is cancelled.", self.sandbox.cancel_subscription(
+            fields["subscription"], at_period_end=at_end
+        )
+
+    def _refund(self, fields: Fields) -> tuple[str, Doc]:
+        """`payment` (charge, payment intent, invoice or session); amount in minor units, all when absent; status."""
+        amount = fields.get("amount")
+        refund = self.sandbox.refund(
+            fields["payment"],
+            amount=None if amount is None else int(amount),
+            reason="requested_by_customer",
+            status=fields.get("status", "succeeded"),
+        )
+        return "Refunded.", refund
+
+    def _dispute(self, fields: Fields) -> tuple[str, Doc]:
+        """`payment` opens one (amount, inquiry); `dispute` and `status` moves one on or closes it."""
+        if "payment" in fields:
+            amount = fields.get("amount")
+            opened = self.sandbox.dispute(
+                fields["payment"],
+                amount=None if amount is None else int(amount),
+                inquiry=bool(fields.get("inquiry", False)),
+            )
+            return "A dispute is open.", opened
+        closing = fields["status"] in ("won", "lost", "warning_closed", "prevented")
+        move = self.sandbox.close_dispute if closing else self.sandbox.update_dispute
+        return f"The dispute is {fields['status'].replace('_', ' ')}.", move(fields["dispute"], fields["status"])
+
+    def _weather(self, fields: Fields) -> tuple[str, Doc]:
+        """duplicate, shuffle, delay_seconds, drop_percent; `endpoint` with `api_version` re-pins one endpoint."""
+        if "endpoint" in fields:
+            self.sandbox.update_webhook_endpoint(fields["endpoint"], {"api_version": fields["api_version"]})
+        known = {"duplicate": int, "shuffle": bool, "delay_seconds": int, "drop_percent": int}
+        weather = self.deliveries.set_weather(**{k: make(fields[k]) for k, make in known.items() if k in fields})
+        return "Deliveries are set.", msgspec.to_builtins(weather)
+
+    def _deliver_all(self, fields: Fields) -> tuple[str, Doc]:
+        """`endpoint`: the whole history again, oldest first."""
+        count = self.deliveries.deliver_all(fields["endpoint"])
+        return f"{count} deliveries are on their way.", {"deliveries": count}
+
+    def _live(self, fields: Fields) -> tuple[str, Doc]:
+        """`on`; refcodes and promotion_codes (lists) for live traffic to use."""
+        self.live = bool(fields.get("on", self.live))
+        self.refcodes = list(fields.get("refcodes", self.refcodes))
+        self.promotion_codes = list(fields.get("promotion_codes", self.promotion_codes))
+        return "Live traffic is set.", {"live": self.live}
+
+
+def control_routes(control: Control, trusted: Callable[[Request], bool]) -> list[BaseRoute]:
+    """GET /_sandbox/state and POST /_sandbox/{what} with a JSON body, for callers that are `trusted`."""
+
+    def answer(body: Any, status: int = 200) -> Response:
+        return Response(msgspec.json.encode(body), status, media_type="application/json")
+
+    async def state(request: Request) -> Response:
+        return answer(control.state()) if trusted(request) else answer({"error": "Unknown host."}, 403)
+
+    async def act(request: Request) -> Response:
+        # A JSON content type cannot be sent across origins without the browser asking first.
+        if not trusted(request) or not request.headers.get("content-type", "").startswith("application/json"):
+            return answer({"error": "Send JSON from this machine."}, 403)
+        try:
+            said, done = control.do(
+                request.path_params["what"], msgspec.json.decode(await request.body() or b"{}", type=dict)
+            )
+        except StripeError as error:
+            return answer({"error": error.message, "code": error.code}, error.status)
+        except (msgspec.MsgspecError, ValueError) as error:
+            return answer({"error": str(error)}, 400)
+        return answer({"said": said, "object": {k: v for k, v in done.items() if k[0] != "_"}})
+
+    routes: Sequence[tuple[str, Callable[[Request], Awaitable[Response]], str]] = (
+        ("/_sandbox/state", state, "GET"),
+        ("/_sandbox/{what}", act, "POST"),
+    )
+    return [Route(path, endpoint, methods=[method]) for path, endpoint, method in routes]
