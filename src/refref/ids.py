@@ -18,6 +18,7 @@ PREFIXES = {
     "referral": "rfl",
     "reward": "rwd",
     "audit": "aud",
+    "told": "tld",
 }
 
 

@@ -78,8 +78,8 @@ async def add_rewards(
     await tx.execute(
         """
         insert into reward (organization_id, connection_id, kind, reward_id, program_id, participant_id, payment_key,
-                            rule_id, referee_id, scope_id, terms_version, status, currency, amount_minor, reversed_minor,
-                            occurred_at, hold_until, entry_count)
+          rule_id, referee_id, scope_id, terms_version, status, currency, amount_minor, reversed_minor, occurred_at,
+          hold_until, entry_count)
         select $1, $2, 'commission', r.* from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
           $8::text[], $9::text[], $10::int[], $11::text[], $12::text[], $13::bigint[], $14::bigint[],
           $15::timestamptz[], $16::timestamptz[], $17::int[]) r

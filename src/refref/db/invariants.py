@@ -82,7 +82,8 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
           select connection_id, program_id, payment_key, sum(amount_minor) as amount, sum(reversed_minor) as taken
           from reward where organization_id = $1 group by 1, 2, 3
         )
-        select format('%s: decision %s/%s, rewards %s/%s', d.payment_key, d.earned_minor, d.reversed_minor, e.amount, e.taken)
+        select format('%s: decision %s/%s, rewards %s/%s', d.payment_key, d.earned_minor, d.reversed_minor,
+                      e.amount, e.taken)
         from decision d left join earned e using (connection_id, program_id, payment_key)
         where d.organization_id = $1 and d.outcome = 'rewarded'
           and (e.amount is null or e.amount < d.earned_minor or e.taken < d.reversed_minor

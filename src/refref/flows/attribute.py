@@ -12,6 +12,7 @@ from refref.db.bodies import compress
 from refref.db.inbox import Arrival
 from refref.db.pool import Connection, lock_books
 from refref.flows.settle import Incoming, settle
+from refref.ids import new_id
 from refref.told import REFERRAL_TOLD, ToldReferral, encode_told, fact_of
 
 _CUSTOMER = re.compile(r"(cus|acct)_[A-Za-z0-9_]{1,250}")
@@ -22,7 +23,6 @@ async def attribute_customer(
     organization_id: str,
     connection_id: str,
     *,
-    event_id: str,
     stripe_customer_id: str,
     code: str,
     clicked_at: int | None,
@@ -35,7 +35,7 @@ async def attribute_customer(
 
     `kind` is signup (the merchant's application told it) or manual (a person bound it, which comes before all other
     evidence). Payments since the click, or since a day before now, are rewarded under the terms of their day.
-    Telling the same `event_id` again does nothing. Raises Refused: invalid_customer, unknown_code, click_in_future.
+    Raises Refused: invalid_customer, unknown_code, click_in_future.
     """
     if not _CUSTOMER.fullmatch(stripe_customer_id):
         raise Refused("invalid_customer", "Give a Stripe customer id (cus_…).", "stripe_customer_id")
@@ -46,7 +46,7 @@ async def attribute_customer(
     if clicked_at is not None and clicked_at > there:
         raise Refused("click_in_future", "The click cannot lie in the future.", "clicked_at")
     told = ToldReferral(
-        id=event_id,
+        id=new_id("told"),
         stripe_customer_id=stripe_customer_id,
         code=code,
         kind=kind,
@@ -60,7 +60,7 @@ async def attribute_customer(
     arrival = Arrival(
         organization_id=organization_id,
         connection_id=connection_id,
-        stripe_event_id=event_id,
+        stripe_event_id=told.id,
         type=REFERRAL_TOLD,
         object_id=stripe_customer_id,
         api_version=None,
@@ -71,7 +71,6 @@ async def attribute_customer(
         created_at=there,
         body=compress(body),
     )
-    if await inbox.accept(tx, [arrival]) == 0:
-        return
+    await inbox.accept(tx, [arrival])
     await lock_books(tx, connection_id)
     await settle(tx, organization_id, connection_id, [Incoming([fact_of(told)], None)], there)

@@ -1,4 +1,4 @@
-"""Rebuild: read every stored event anew, derive everything from scratch, and tell where the books differ. Writes nothing.
+"""Rebuild: read every stored event anew, derive everything from scratch, tell where the books differ; write nothing.
 
 Memory holds one connection's facts at a time.
 """

@@ -1,4 +1,4 @@
-"""The inbox pump: claims a batch of one connection's events and commits facts, rewards, ledger and done mark together."""
+"""The inbox pump: claims a batch of one connection and commits facts, rewards, ledger and done mark together."""
 
 from __future__ import annotations
 

@@ -591,10 +591,9 @@ $$;
 -- Intake's cache: every webhook path with its signing secrets, still encrypted.
 create function webhook_secrets(p_connection_id text)
 returns table (organization_id text, mode text, stripe_account_id text, secret_id text, key_id text, nonce bytea,
-               ciphertext bytea, expires_at timestamptz, secret_id text)
+               ciphertext bytea, expires_at timestamptz)
 language sql security definer set search_path = public, pg_temp stable as $$
-  select c.organization_id, c.mode, c.stripe_account_id, s.secret_id, s.key_id, s.nonce, s.ciphertext, s.expires_at,
-         s.secret_id
+  select c.organization_id, c.mode, c.stripe_account_id, s.secret_id, s.key_id, s.nonce, s.ciphertext, s.expires_at
   from webhook_path p
   join connection c on c.organization_id = p.organization_id and c.connection_id = p.connection_id
   left join connection_secret s on s.organization_id = c.organization_id and s.connection_id = c.connection_id
@@ -617,11 +616,12 @@ grant select on stripe_event, ledger_entry, ledger_posting, ledger_balance to re
 
 do $$ declare t text; begin
   foreach t in array array['api_key', 'connection', 'connection_secret', 'program', 'terms', 'participant',
-    'participant_code', 'audit_log', 'idempotency_key', 'stripe_event', 'inbox', 'stripe_document', 'open_need', 'dirty_scope', 'unclaimed_code', 'card_use', 'fact', 'customer',
-    'referral', 'decision', 'reward', 'ledger_entry', 'ledger_posting', 'ledger_balance']
+    'participant_code', 'audit_log', 'idempotency_key', 'stripe_event', 'inbox', 'stripe_document', 'open_need',
+    'dirty_scope', 'unclaimed_code', 'card_use', 'fact', 'customer', 'referral', 'decision', 'reward', 'ledger_entry', 'ledger_posting', 'ledger_balance']
   loop
     execute format('alter table %I enable row level security', t);
-    execute format('create policy tenant on %I to refref_app using (organization_id = current_setting(''app.organization_id'', true))'
+    execute format('create policy tenant on %I to refref_app'
+      ' using (organization_id = current_setting(''app.organization_id'', true))'
       ' with check (organization_id = current_setting(''app.organization_id'', true))', t);
   end loop;
 end $$;
