@@ -18,13 +18,13 @@ class Recorded:
     def names(self, pattern: str = "*.json") -> list[str]:
         found = sorted(path.name for path in RECORDED.glob(pattern))
         if not found:
-            pytest.skip("the recorded Stripe objects (../shared/stripe/recorded) are not here")
+            pytest.skip("the recorded Stripe objects (shared/stripe/recorded beside the repository) are not here")
         return found
 
     def load(self, name: str) -> dict[str, Any]:
         path = RECORDED / name
         if not path.exists():
-            pytest.skip(f"the recorded Stripe object {name} (../shared/stripe/recorded) is not here")
+            pytest.skip(f"the recorded Stripe object {name} (shared/stripe/recorded beside the repository) is not here")
         return json.loads(path.read_text())
 
 
