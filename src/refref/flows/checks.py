@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from refref.core.refusals import Refused
 
@@ -37,7 +37,11 @@ def check_choice(value: str, choices: Sequence[str], field: str) -> None:
 
 
 def check_instant(value: datetime, field: str) -> datetime:
-    """An instant that knows its time zone; raises Refused("invalid_instant")."""
+    """An instant that knows its time zone, as UTC; raises Refused("invalid_instant")."""
+    sentence = "Give an instant with its time zone, such as 2026-01-31T00:00:00Z."
     if value.tzinfo is None:
-        raise Refused("invalid_instant", "Give an instant with its time zone, such as 2026-01-31T00:00:00Z.", field)
-    return value
+        raise Refused("invalid_instant", sentence, field)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:  # the first or last day of all
+        raise Refused("invalid_instant", sentence, field) from None

@@ -159,9 +159,10 @@ def _check_promotion_code(text: str) -> str:
 def _check_since(created_at: datetime | None, now: datetime) -> datetime:
     if created_at is None:
         return now
-    if check_instant(created_at, "created_at") > now:
+    since = check_instant(created_at, "created_at")
+    if since > now:
         raise Refused("invalid_instant", "It may lie in the past (for an import), not in the future.", "created_at")
-    return created_at
+    return since
 
 
 def _make_refcode() -> str:

@@ -1,0 +1,34 @@
+"""The JSON API under /v1 and its OpenAPI document. Presents and parses; every write is a flow, every list a report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from refref.web.api import books, events, participants, programs, setup
+from refref.web.api.schema import finish_schema
+
+ROUTERS = (setup.router, programs.router, participants.router, books.router, events.router)
+
+
+def register(site: FastAPI) -> None:
+    """Add the routes of the API and the document that describes them."""
+    for router in ROUTERS:
+        site.include_router(router)
+
+    def openapi() -> dict[str, Any]:
+        if site.openapi_schema is None:
+            site.openapi_schema = finish_schema(
+                get_openapi(
+                    title=site.title,
+                    version=site.version,
+                    openapi_version="3.1.0",
+                    summary="Referral and affiliate programs around Stripe",
+                    routes=site.routes,
+                )
+            )
+        return site.openapi_schema
+
+    site.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to change the document

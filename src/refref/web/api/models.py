@@ -1,0 +1,346 @@
+"""What the API answers with. Amounts are always pairs of whole minor units and currency; instants are ISO 8601, UTC."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from refref.db.reports import Balance as BalanceRow
+from refref.db.reports import CurrencyTotals, DecisionRow, LedgerEntryRow, RewardRow
+
+
+class Out(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Amount(Out):
+    amount_minor: int
+    currency: str = Field(examples=["usd"])
+
+
+class OrganizationOut(Out):
+    organization_id: str
+    name: str
+    created_at: datetime
+    role: str = Field(description="The role of the key that asks.")
+
+
+class ApiKeyOut(Out):
+    api_key_id: str
+    prefix: str
+    name: str
+    role: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class CreatedApiKeyOut(ApiKeyOut):
+    secret: str = Field(description="The key itself. It is shown once and stored nowhere.")
+
+
+class SecretOut(Out):
+    secret_id: str
+    kind: Literal["webhook", "api_key"]
+    hint: str = Field(description="The last four characters.")
+    created_at: datetime
+    expires_at: datetime | None
+
+
+class ConnectionOut(Out):
+    connection_id: str
+    name: str
+    mode: Literal["test", "live"]
+    stripe_account_id: str | None
+    api_base: str | None
+    clock_ahead_s: int
+    status: Literal["active", "degraded", "disabled"]
+    webhook_url: str
+    created_at: datetime
+
+
+class ConnectionDetailOut(ConnectionOut):
+    secrets: list[SecretOut]
+
+
+class CreatedConnectionOut(ConnectionOut):
+    warnings: list[str]
+
+
+class TermsVersionOut(Out):
+    version: int
+    effective_at: datetime
+    created_at: datetime
+    terms: dict[str, Any] = Field(json_schema_extra={"$ref": "#/components/schemas/Terms"})
+
+
+class ProgramOut(Out):
+    program_id: str
+    connection_id: str
+    name: str
+    status: Literal["active", "paused", "archived"]
+    created_at: datetime
+
+
+class ProgramDetailOut(ProgramOut):
+    terms: TermsVersionOut = Field(description="The newest version.")
+
+
+class CodeOut(Out):
+    code: str
+    code_kind: Literal["refcode", "promotion_code"]
+    shown_as: str
+    created_at: datetime
+    deactivated_at: datetime | None
+
+
+class BalanceOut(Out):
+    """What the ledger holds for a participant in one currency; only `payable` may be negative."""
+
+    currency: str
+    pending: Amount
+    payable: Amount
+    held: Amount
+    in_transit: Amount
+    paid: Amount
+
+
+class ParticipantOut(Out):
+    participant_id: str
+    program_id: str
+    program_name: str
+    kind: Literal["referrer", "affiliate"]
+    name: str
+    email: str
+    status: Literal["active", "paused"]
+    created_at: datetime
+    codes: list[str]
+    referral_count: int
+    balances: list[BalanceOut]
+
+
+class ParticipantBalancesOut(Out):
+    participant_id: str
+    name: str
+    balances: list[BalanceOut]
+
+
+class CustomerOut(Out):
+    stripe_customer_id: str
+    email: str | None
+    name: str | None
+    created_at: datetime | None
+    is_deleted: bool
+    participant_id: str | None
+    participant_name: str | None
+    paid: list[Amount]
+    payment_count: int
+
+
+class ReferralOut(Out):
+    referral_id: str
+    program_id: str
+    program_name: str
+    referee_id: str
+    referee_email: str | None
+    participant_id: str
+    participant_name: str
+    carrier_kind: str
+    carrier_value: str
+    campaign: str
+    status: Literal["active", "flagged", "undone"]
+    bound_at: datetime
+
+
+class EventOut(Out):
+    stripe_event_id: str
+    type: str
+    object_id: str
+    state: Literal["pending", "parked", "done", "ignored", "quarantined"]
+    source: str
+    api_version: str | None
+    created_at: datetime
+    received_at: datetime
+    attempts: int
+    due_at: datetime | None
+    error_code: str | None
+    error: str | None
+
+
+class EventDetailOut(EventOut):
+    body: Any = Field(description="The event as Stripe sent it.")
+
+
+class ReplayedOut(Out):
+    replayed: int
+
+
+class RewardOut(Out):
+    reward_id: str
+    program_id: str
+    program_name: str
+    participant_id: str
+    participant_name: str
+    payment_key: str
+    rule_id: str
+    referee_id: str
+    terms_version: int
+    kind: str
+    status: Literal["pending", "payable", "held", "reversed"]
+    amount: Amount
+    reversed: Amount
+    net: Amount
+    occurred_at: datetime
+    hold_until: datetime
+    created_at: datetime
+
+
+class PostingOut(Out):
+    """One posting of one ledger entry: a positive amount moved from a source to a destination."""
+
+    entry_id: str
+    kind: str
+    reason: str
+    posted_at: datetime
+    amount: Amount
+    source_account: str
+    source_owner: str
+    destination_account: str
+    destination_owner: str
+
+
+class RewardDetailOut(RewardOut):
+    entries: list[PostingOut]
+
+
+class DecisionOut(Out):
+    payment_key: str
+    program_id: str | None
+    program_name: str | None
+    referee_id: str
+    referee_email: str | None
+    participant_id: str | None
+    participant_name: str | None
+    outcome: Literal["rewarded", "refused", "waiting"]
+    reason: str | None
+    occurred_at: datetime
+    paid: Amount
+    base: Amount
+    refunded: Amount
+    earned: Amount
+    reversed: Amount
+    recheck_at: datetime | None
+
+
+class TotalsOut(Out):
+    """Money of one currency: flows of the period, and what the ledger holds now."""
+
+    currency: str
+    referred: Amount
+    referred_refunded: Amount
+    unattributed: Amount
+    earned: Amount
+    reversed: Amount
+    pending: Amount
+    payable: Amount
+    held: Amount
+
+
+class DayOut(Out):
+    day: date
+    referred: Amount
+    earned: Amount
+
+
+class OverviewOut(Out):
+    since: datetime
+    totals: list[TotalsOut]
+    trend: list[DayOut]
+    payment_count: int
+    referred_payment_count: int
+    referral_count: int
+    customer_count: int
+    participant_count: int
+    events_parked: int
+    events_quarantined: int
+    events_pending: int
+    last_event_at: datetime | None
+
+
+class FindingOut(Out):
+    name: str
+    ok: bool
+    detail: str
+
+
+class DoctorOut(Out):
+    ok: bool
+    findings: list[FindingOut]
+
+
+class StripeEventsOut(Out):
+    data: list[str]
+
+
+class AuditEntryOut(Out):
+    audit_id: str
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    details: dict[str, Any]
+
+
+def amount(amount_minor: int, currency: str) -> Amount:
+    """The pair."""
+    return Amount(amount_minor=amount_minor, currency=currency)
+
+
+def _amounts(row: object, currency: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """Pairs of the row's `<name>_minor` fields."""
+    return {name: amount(getattr(row, f"{name}_minor"), currency) for name in names}
+
+
+def _same(row: object, model: type[BaseModel], *others: str) -> dict[str, Any]:
+    """The fields that row and model have in common: all but the `others`."""
+    return {name: getattr(row, name) for name in model.model_fields.keys() - set(others)}
+
+
+def present_balance(row: BalanceRow) -> BalanceOut:
+    names = ("pending", "payable", "held", "in_transit", "paid")
+    return BalanceOut(currency=row.currency, **_amounts(row, row.currency, names))
+
+
+def present_reward(row: RewardRow) -> RewardOut:
+    return RewardOut(
+        **_amounts(row, row.currency, ("amount", "reversed", "net")),
+        **_same(row, RewardOut, "amount", "reversed", "net"),
+    )
+
+
+def present_posting(row: LedgerEntryRow) -> PostingOut:
+    return PostingOut(**_amounts(row, row.currency, ("amount",)), **_same(row, PostingOut, "amount"))
+
+
+def present_decision(row: DecisionRow) -> DecisionOut:
+    names = ("paid", "base", "refunded", "earned", "reversed")
+    return DecisionOut(
+        program_id=row.program_id or None,
+        **_amounts(row, row.currency, names),
+        **_same(row, DecisionOut, "program_id", *names),
+    )
+
+
+def present_totals(row: CurrencyTotals) -> TotalsOut:
+    names = (
+        "referred",
+        "referred_refunded",
+        "unattributed",
+        "earned",
+        "reversed",
+        "pending",
+        "payable",
+        "held",
+    )
+    return TotalsOut(currency=row.currency, **_amounts(row, row.currency, names))

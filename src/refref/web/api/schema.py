@@ -1,0 +1,36 @@
+"""The finishing of the OpenAPI document: the bearer key, the one error body, and the terms with their rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from refref.core.terms import Terms
+from refref.web.problems import MEDIA_TYPE, Problem
+
+_REFERENCE = "#/components/schemas/{name}"
+_METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def finish_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Complete what FastAPI derives from the routes."""
+    components = schema.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    (_, _), ours = msgspec.json.schema_components([Terms, Problem], ref_template=_REFERENCE)
+    schemas.update(ours)
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    components["securitySchemes"] = {"api_key": {"type": "http", "scheme": "bearer", "description": "rrk_…"}}
+    schema["security"] = [{"api_key": []}]
+    problem = {
+        "description": "An error; `code` is stable (docs/errors.md).",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": _REFERENCE.format(name="Problem")}}},
+    }
+    for path in schema["paths"].values():
+        for method in _METHODS:
+            if method in path:
+                responses = path[method]["responses"]
+                responses.pop("422", None)
+                responses["default"] = problem
+    return schema
