@@ -1,0 +1,232 @@
+"""Explain: the whole story of any RefRef id, Stripe id or e-mail address, as one document for pages, API and CLI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from refref.core.decisions import Decision
+from refref.core.money import format_amount
+from refref.core.words import (
+    Document,
+    iso,
+    present_base,
+    present_evidence,
+    present_outcome,
+    present_reversal,
+    present_rule,
+    status_sentence,
+)
+from refref.db import explain as look
+from refref.db import facts as db_facts
+from refref.db.explain import EntryLine, EventLine, Place, RewardLine
+from refref.db.pool import Connection
+
+
+async def explain(tx: Connection, organization_id: str, connection_id: str | None, any_id: str, now: int) -> Document:
+    """What RefRef knows of `any_id` and why; kind `unknown` says so. Reads only.
+
+    Instants are ISO 8601, amounts whole minor units beside their currency.
+    """
+    any_id = any_id.strip()
+    event: EventLine | None = None
+    wanted = any_id
+    if any_id.startswith(("evt_", "tld_")):
+        event = await look.event_by_stripe_id(tx, organization_id, connection_id, any_id)
+        wanted = event.object_id if event else any_id
+        connection_id = event.connection_id if event else connection_id
+    places = await _places(tx, organization_id, connection_id, wanted)
+    payments: list[Document] = []
+    facts: list[Document] = []
+    events: list[Document] = [_event(event)] if event else []
+    for place in places:
+        found = await _payments(tx, organization_id, place, _only(wanted))
+        payments.extend(found)
+        rows = await db_facts.facts_of_scopes(
+            tx, organization_id, place.connection_id, stripe_ids=(), scope_ids=[place.scope_id]
+        )
+        facts.extend(
+            {"stripe_id": row.fact.stripe_id, "kind": row.fact.kind.value, "summary": _fact_summary(row.fact.state)}
+            for row in sorted(rows, key=lambda row: row.fact.stripe_id)
+        )
+        events.extend(_event(line) for line in await look.events_of_facts(tx, organization_id, place))
+    kind = _kind(any_id, places, event)
+    return {
+        "id": any_id,
+        "kind": kind,
+        "headline": _headline(any_id, kind, payments, event),
+        "as_of": iso(now),
+        "payments": payments,
+        "facts": facts,
+        "events": events,
+    }
+
+
+async def _places(tx: Connection, organization_id: str, connection_id: str | None, wanted: str) -> list[Place]:
+    if wanted.startswith("rwd_"):
+        return await look.places_of(tx, organization_id, connection_id, "reward", wanted.partition(".")[0])
+    if wanted.startswith("rfl_"):
+        return await look.places_of(tx, organization_id, connection_id, "referral", wanted)
+    if "@" in wanted:
+        return await look.places_of(tx, organization_id, connection_id, "email", wanted)
+    return await look.places_of(tx, organization_id, connection_id, "fact", wanted)
+
+
+def _only(wanted: str) -> str | None:
+    """The id whose payment alone is asked for; None asks for every payment of the customer."""
+    return None if wanted.startswith(("cus_", "acct_", "sub_", "rfl_")) or "@" in wanted else wanted.partition(".")[0]
+
+
+async def _payments(tx: Connection, organization_id: str, place: Place, only: str | None) -> list[Document]:
+    decisions = await look.decisions_of_scope(tx, organization_id, place)
+    rewards = await look.rewards_of_scope(tx, organization_id, place)
+    if only is not None:
+        keys = {reward.payment_key for reward in rewards if reward.reward_id == only}
+        decisions = [d for d in decisions if only in d.ids or d.payment_key in keys] or decisions
+    entries = await look.entries_of_rewards(tx, organization_id, [reward.reward_id for reward in rewards])
+    emails = await look.emails_of_scope(tx, organization_id, place)
+    named = {i for d in decisions for i in (d.participant_id, d.program_id, *(e.participant_id for e in d.evidence))}
+    names = await look.names_of(tx, organization_id, sorted(named - {""}))
+    payments: dict[str, Document] = {}
+    for decision in decisions:
+        payment = payments.setdefault(decision.payment_key, _payment(decision, emails))
+        own = [r for r in rewards if (r.payment_key, r.program_id) == (decision.payment_key, decision.program_id)]
+        programs = payment["programs"]
+        assert isinstance(programs, list)
+        programs.append(_program(decision, own, entries, names))
+        if decision.outcome == "rewarded" or not payment["headline"]:
+            payment["headline"] = present_outcome(decision, names)
+            payment["status"] = own[0].status if own else decision.outcome
+    return list(payments.values())
+
+
+def _payment(decision: Decision, emails: dict[str, str | None]) -> Document:
+    lines, steps = present_base(decision)
+    return {
+        "payment_key": decision.payment_key,
+        "ids": list(decision.ids),
+        "source": decision.source,
+        "customer_id": decision.referee_id if decision.referee_id in emails else None,
+        "customer_email": emails.get(decision.referee_id),
+        "occurred_at": iso(decision.occurred_at),
+        "currency": decision.currency,
+        "paid_minor": decision.paid,
+        "off_stripe_minor": decision.off_stripe,
+        "refunded_minor": decision.refunded,
+        "headline": "",
+        "status": decision.outcome,
+        "lines": lines,
+        "base_steps": steps,
+        "base_minor": decision.base.amount if decision.base else 0,
+        "programs": [],
+    }
+
+
+def _program(
+    decision: Decision, rewards: list[RewardLine], entries: list[EntryLine], names: dict[str, str]
+) -> Document:
+    by_rule = {reward.rule_id: reward for reward in rewards if reward.participant_id == decision.participant_id}
+    rules = []
+    for outcome in decision.rules:
+        rule = present_rule(outcome, decision)
+        reward = by_rule.get(outcome.rule_id)
+        if reward is not None:
+            hold_until = int(reward.hold_until.timestamp())
+            rule |= {
+                "reward_id": reward.reward_id,
+                "status": reward.status,
+                "hold_until": iso(hold_until),
+                "status_sentence": status_sentence(reward.status, hold_until),
+            }
+        rules.append(rule)
+    own = {reward.reward_id for reward in rewards}
+    return {
+        "program_id": decision.program_id or None,
+        "program_name": names.get(decision.program_id),
+        "outcome": decision.outcome,
+        "reason": decision.reason or None,
+        "sentence": present_outcome(decision, names),
+        "participant_id": decision.participant_id or None,
+        "participant_name": names.get(decision.participant_id),
+        "bound_at": None if decision.bound_at is None else iso(decision.bound_at),
+        "payment_number": decision.payment_number or None,
+        "terms_version": decision.terms_version or None,
+        "evidence": [present_evidence(item, names) for item in decision.evidence],
+        "rules": rules,
+        "reversals": [present_reversal(item, decision.currency) for item in decision.reversals],
+        "entries": [_entry(entry) for entry in entries if entry.reward_id in own],
+    }
+
+
+def _entry(entry: EntryLine) -> Document:
+    return {
+        "entry_id": entry.entry_id,
+        "reward_id": entry.reward_id,
+        "kind": entry.kind,
+        "posted_at": iso(int(entry.posted_at.timestamp())),
+        "reason": entry.reason,
+        "amount_minor": entry.amount_minor,
+        "currency": entry.currency,
+        "source": f"{entry.source_account}:{entry.source_owner}",
+        "destination": f"{entry.destination_account}:{entry.destination_owner}",
+    }
+
+
+def _event(line: EventLine) -> Document:
+    return {
+        "stripe_event_id": line.stripe_event_id,
+        "type": line.type,
+        "object_id": line.object_id,
+        "state": line.state,
+        "reason": line.reason,
+        "created_at": iso(int(line.created_at.timestamp())),
+        "received_at": iso(int(line.received_at.timestamp())),
+    }
+
+
+def _fact_summary(state: object) -> str:
+    if state is None:
+        return "known by reference only"
+    status = getattr(state, "status", None)
+    amount = next(
+        (value for name in ("amount_paid", "amount_total", "amount_received", "amount")
+         if isinstance(value := getattr(state, name, None), int)),
+        None,
+    )  # fmt: skip
+    currency = getattr(state, "currency", None)
+    parts: Iterable[str] = (
+        str(status) if status else "",
+        format_amount(amount, currency) if amount is not None and currency else "",
+    )
+    return ", ".join(part for part in parts if part) or "known"
+
+
+def _kind(any_id: str, places: list[Place], event: EventLine | None) -> str:
+    if event is not None:
+        return "event"
+    if not places:
+        return "unknown"
+    if any_id.startswith("rwd_"):
+        return "reward"
+    if "@" in any_id or any_id.startswith(("cus_", "acct_", "sub_", "rfl_")):
+        return "customer"
+    return "payment"
+
+
+_EVENT_STATES = {
+    "pending": "This event is waiting to be settled.",
+    "parked": "This event could not be settled and is parked. Mend the cause, then replay it.",
+    "ignored": "This event is of a type that RefRef does not need; it changes nothing.",
+    "quarantined": "This event was set aside: it is not for this connection.",
+}
+
+
+def _headline(any_id: str, kind: str, payments: list[Document], event: EventLine | None) -> str:
+    if event is not None and event.state in _EVENT_STATES:
+        return _EVENT_STATES[event.state] + (f" ({event.reason})" if event.reason else "")
+    if kind == "unknown":
+        return f"RefRef knows nothing of {any_id}. Either no event told of it yet, or it belongs to another account."
+    if not payments:
+        return "RefRef knows this, but no payment has come of it yet."
+    if len(payments) == 1:
+        return str(payments[0]["headline"])
+    return f"{len(payments)} payments; each with its reason below."
