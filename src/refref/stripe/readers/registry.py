@@ -13,7 +13,7 @@ from refref.core.facts import Fact, Kind
 from refref.stripe.readers.customer import read_customer, read_discount, read_subscription
 from refref.stripe.readers.invoice import read_invoice, read_invoice_payment
 from refref.stripe.readers.payment import read_charge, read_fraud_warning, read_payment_intent
-from refref.stripe.readers.probe import LARGEST, Payload, identifier, rows
+from refref.stripe.readers.probe import LARGEST, identifier, rows
 from refref.stripe.readers.ranks import SUBSCRIPTION_REFETCHED_WEIGHT
 from refref.stripe.readers.reversal import read_credit_note, read_dispute, read_refund
 from refref.stripe.readers.scene import ObjectReader, Scene, without_state
@@ -232,6 +232,3 @@ def _weighted(fact: Fact, stripe_id: str) -> Fact:
     if fact.stripe_id != stripe_id or fact.kind is not Kind.SUBSCRIPTION:
         return fact
     return msgspec.structs.replace(fact, weight=fact.weight + SUBSCRIPTION_REFETCHED_WEIGHT)
-
-
-__all__ = ["BOOK_GROUPS", "REGISTRY", "EventGroup", "EventType", "Payload", "events_to_enable", "read", "read_document"]
