@@ -4,14 +4,22 @@ Each takes the organization (and the connection), pages by keyset (`Page.next_cu
 They write nothing and decide nothing. Raise Refused("invalid_cursor") for a cursor that was not handed out.
 """
 
-from refref.db.reports.customers import CustomerRow, ReferralRow, customer_by_id, customers_page, referrals_page
-from refref.db.reports.events import EventDetail, EventRow, event_by_id, events_page
+from refref.db.reports.customers import (
+    CustomerRow,
+    ReferralRow,
+    ReferralStatus,
+    customer_by_id,
+    customers_page,
+    referrals_page,
+)
+from refref.db.reports.events import EventDetail, EventRow, EventState, event_by_id, events_page
 from refref.db.reports.overview import CurrencyTotals, DayTotals, Overview, daily_trend, overview_totals
 from refref.db.reports.paging import Amount, Page
 from refref.db.reports.participants import (
     Balance,
     CodeRow,
     ParticipantRow,
+    ParticipantStatus,
     balances_of,
     codes_of,
     participant_by_id,
@@ -20,7 +28,9 @@ from refref.db.reports.participants import (
 from refref.db.reports.rewards import (
     DecisionRow,
     LedgerEntryRow,
+    Outcome,
     RewardRow,
+    RewardStatus,
     decision_reasons,
     decisions_page,
     ledger_entries_of_reward,
@@ -38,12 +48,17 @@ __all__ = [
     "DecisionRow",
     "EventDetail",
     "EventRow",
+    "EventState",
     "LedgerEntryRow",
+    "Outcome",
     "Overview",
     "Page",
     "ParticipantRow",
+    "ParticipantStatus",
     "ReferralRow",
+    "ReferralStatus",
     "RewardRow",
+    "RewardStatus",
     "balances_of",
     "codes_of",
     "customer_by_id",

@@ -1,0 +1,71 @@
+"""The merchant's pages: server-rendered, one module per noun. They read db.reports and write through flows."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from refref.web.pages import (
+    customers,
+    events,
+    overview,
+    participants,
+    payments,
+    programs,
+    rewards,
+    set_up,
+    settings,
+    sign_in,
+    why,
+)
+from refref.web.pages.rendering import WEB, render
+from refref.web.pages.viewer import ConnectionNeeded, PageNotFound
+
+_MODULES = (
+    sign_in,
+    set_up,
+    overview,
+    payments,
+    rewards,
+    customers,
+    participants,
+    programs,
+    events,
+    settings,
+    why,
+)
+
+
+def register(site: FastAPI) -> None:
+    """Add the pages and their static files to the app."""
+    for module in _MODULES:
+        site.include_router(module.router)
+    site.mount("/static", _CachedFiles(directory=WEB / "static"))
+    site.add_exception_handler(ConnectionNeeded, _on_connection_needed)
+    site.add_exception_handler(PageNotFound, _on_page_not_found)
+
+
+def error_page(request: Request, status: int, title: str, detail: str) -> Response:
+    """The page that a refusal or failure ends in."""
+    return render(request, "error.html", None, status_code=status, title=title, detail=detail, status=status)
+
+
+class _CachedFiles(StaticFiles):
+    """Static files whose address carries their digest: a browser never asks twice."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+def _on_connection_needed(_request: Request, _error: Exception) -> Response:
+    return RedirectResponse("/set-up", status_code=303)
+
+
+def _on_page_not_found(request: Request, error: Exception) -> Response:
+    assert isinstance(error, PageNotFound)
+    detail = f"There is no such {error.what} on this connection. It may belong to another one of your connections."
+    return error_page(request, 404, f"This {error.what} is not here", detail)

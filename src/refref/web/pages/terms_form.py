@@ -1,0 +1,156 @@
+"""The terms of a program as a form and in words. The form covers what most programs need; the API takes the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Literal, TypeVar
+
+import msgspec
+
+from refref.core.money import wire_exponent
+from refref.core.refusals import Refused
+from refref.core.terms import Duration, RewardRule, Terms
+from refref.web.money_format import decimal_text, money_text
+
+L = TypeVar("L", bound=str)
+UNITS: tuple[Literal["months"], Literal["payments"], Literal["forever"]] = ("months", "payments", "forever")
+KINDS: tuple[Literal["percentage"], Literal["fixed"]] = ("percentage", "fixed")
+ON_WORDS: dict[Literal["every", "first", "recurring"], str] = {
+    "every": "every payment",
+    "first": "the first payment",
+    "recurring": "every payment after the first",
+}
+
+
+def terms_of_form(form: Mapping[str, str], before: Terms) -> Terms:
+    """The terms that a form describes; what it does not show stays as `before`. Raises Refused naming the field."""
+    return msgspec.structs.replace(
+        before,
+        rules=(_rule(form, before), *before.rules[1:]),
+        duration=Duration(
+            unit=_choice(form, "duration_unit", UNITS),
+            count=_whole(form, "duration_count", before.duration.count),
+        ),
+        hold_days=_whole(form, "hold_days", before.hold_days),
+        attribution_window_days=_whole(form, "attribution_window_days", before.attribution_window_days),
+        products=tuple(form.get("products", "").replace(",", " ").split()),
+        includes_tax="includes_tax" in form,
+        includes_shipping="includes_shipping" in form,
+    )
+
+
+def form_of_terms(terms: Terms) -> dict[str, str]:
+    """The values of the form for terms that exist."""
+    rule = terms.rules[0]
+    currency, amount = next(iter(rule.amounts.items()), ("usd", 1000))
+    values = {
+        "rule_on": rule.on,
+        "rule_kind": rule.kind,
+        "rate": _percent(rule.rate_bps or 2_000),
+        "amount": decimal_text(amount, currency),
+        "currency": currency.upper(),
+        "duration_unit": terms.duration.unit,
+        "duration_count": str(terms.duration.count),
+        "hold_days": str(terms.hold_days),
+        "attribution_window_days": str(terms.attribution_window_days),
+        "products": " ".join(terms.products),
+    }
+    switches = {"includes_tax": terms.includes_tax, "includes_shipping": terms.includes_shipping}
+    return values | {name: "on" for name, is_on in switches.items() if is_on}
+
+
+def instant_of_form(form: Mapping[str, str]) -> datetime | None:
+    """The day from which terms hold, at 00:00 UTC; None: from now. Raises Refused("invalid_instant")."""
+    text = form.get("effective_on", "")
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise Refused("invalid_instant", "Give a day such as 2026-01-31.", "effective_on") from error
+
+
+def sentences_of(terms: Terms) -> list[str]:
+    """The terms as sentences for a merchant."""
+    sentences = [_rule_sentence(rule) for rule in terms.rules]
+    unit, count = terms.duration.unit, terms.duration.count
+    if unit == "forever":
+        sentences.append("A customer earns for ever.")
+    elif unit == "months":
+        sentences.append(f"A customer earns for {count} {'month' if count == 1 else 'months'} from the first payment.")
+    else:
+        sentences.append(f"A customer earns for {count} {'payment' if count == 1 else 'payments'}.")
+    sentences.append(
+        f"Each reward is held for {terms.hold_days} days, so that refunds can come first."
+        if terms.hold_days
+        else "Rewards are payable at once."
+    )
+    sentences.append(f"The first payment must come within {terms.attribution_window_days} days of the referral.")
+    sentences.append(_base_sentence(terms))
+    if terms.products:
+        sentences.append("Only these products or prices count: " + ", ".join(terms.products) + ".")
+    if terms.restart == "new_cycle":
+        sentences.append("A new subscription of the same customer starts earning anew.")
+    return sentences
+
+
+def _rule_sentence(rule: RewardRule) -> str:
+    if rule.kind == "percentage":
+        return f"{_percent(rule.rate_bps)} % of {ON_WORDS[rule.on]}."
+    amounts = " or ".join(money_text(amount, currency) for currency, amount in rule.amounts.items())
+    return f"{amounts} for {ON_WORDS[rule.on]}."
+
+
+def _base_sentence(terms: Terms) -> str:
+    left_out = [
+        name
+        for name, is_counted in (("tax", terms.includes_tax), ("shipping", terms.includes_shipping))
+        if not is_counted
+    ]
+    counted = "What counts is the money really paid, after discounts"
+    return f"{counted}, without {' and '.join(left_out)}." if left_out else f"{counted}, with tax and shipping."
+
+
+def _rule(form: Mapping[str, str], before: Terms) -> RewardRule:
+    rule = msgspec.structs.replace(before.rules[0], on=_choice(form, "rule_on", tuple(ON_WORDS)))
+    if _choice(form, "rule_kind", KINDS) == "percentage":
+        rate = _decimal(form, "rate", 2)
+        return msgspec.structs.replace(rule, kind="percentage", rate_bps=rate, amounts={})
+    currency = form.get("currency", "").lower()
+    amount = _decimal(form, "amount", wire_exponent(currency))
+    others = {known: minor for known, minor in rule.amounts.items() if known != currency}
+    return msgspec.structs.replace(rule, kind="fixed", rate_bps=0, amounts={currency: amount, **others})
+
+
+def _choice(form: Mapping[str, str], name: str, choices: tuple[L, ...]) -> L:
+    for choice in choices:
+        if choice == form.get(name):
+            return choice
+    raise Refused("invalid_terms", f"Choose one of: {', '.join(choices)}.", name)
+
+
+def _whole(form: Mapping[str, str], name: str, default: int) -> int:
+    text = form.get(name, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 6):
+        raise Refused("invalid_terms", "Give a whole number.", name)
+    return int(text)
+
+
+def _decimal(form: Mapping[str, str], name: str, places: int) -> int:
+    """A decimal of the form as a whole number of its smallest units."""
+    try:
+        value = Decimal(form.get(name, "").replace(",", ".").removesuffix("%").strip()).scaleb(places)
+    except InvalidOperation as error:
+        raise Refused("invalid_terms", "Give a number such as 12.5.", name) from error
+    if not value.is_finite() or value != value.to_integral_value() or abs(value) > 10**15:
+        raise Refused("invalid_terms", f"Give a number with at most {places} decimals.", name)
+    return int(value)
+
+
+def _percent(rate_bps: int) -> str:
+    whole, rest = divmod(rate_bps, 100)
+    return f"{whole}.{rest:02d}".rstrip("0") if rest else str(whole)
