@@ -122,11 +122,11 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     host = given.get("REFREF_HOST") or "127.0.0.1"
     port = parse_port(given.get("REFREF_PORT") or "8787", "REFREF_PORT")
     return Settings(
-        database_url=_database_url(given.get("DATABASE_URL")) or running_dsn(data_dir / "postgres"),
+        database_url=parse_database_url(given.get("DATABASE_URL")) or running_dsn(data_dir / "postgres"),
         data_dir=data_dir,
         host=host,
         port=port,
-        base_url=_base_url(given.get("REFREF_BASE_URL"), host, port),
+        base_url=parse_base_url(given.get("REFREF_BASE_URL"), host, port),
         master_keys=_master_keys(given.get("REFREF_MASTER_KEY"), data_dir),
         log_level=_log_level(given.get("REFREF_LOG_LEVEL")),
     )
@@ -147,7 +147,8 @@ def settings_page() -> str:
     return "\n".join([*lines, ""])
 
 
-def _database_url(text: str | None) -> str | None:
+def parse_database_url(text: str | None) -> str | None:
+    """Return DATABASE_URL in the form that all drivers take, None when it is not set."""
     if not text:
         return None
     scheme, separator, rest = text.partition("://")
@@ -159,7 +160,8 @@ def _database_url(text: str | None) -> str | None:
     return f"postgresql://{rest}"
 
 
-def _base_url(text: str | None, host: str, port: int) -> str:
+def parse_base_url(text: str | None, host: str, port: int) -> str:
+    """Return REFREF_BASE_URL without a slash at its end; when it is not set, the address on this machine."""
     if not text:
         shown = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
         return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"

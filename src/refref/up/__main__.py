@@ -5,8 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from refref.settings import SettingsError, default_data_root, parse_port
-from refref.up.network import url_of
+from refref.settings import SettingsError, default_data_root, parse_base_url, parse_database_url, parse_port
 from refref.up.supervisor import Plan, Supervisor, say
 
 
@@ -27,12 +26,12 @@ def plan_from(arguments: list[str]) -> Plan:
         data_dir=(given.data or folder).absolute(),
         host=host,
         port=port,
-        base_url=(os.environ.get("REFREF_BASE_URL") or url_of(host, port)).rstrip("/"),
+        base_url=parse_base_url(os.environ.get("REFREF_BASE_URL"), host, port),
         demo=given.demo,
         as_json=given.json,
         logs_to_stderr=given.log == "stderr",
         # A demo never touches a real database.
-        database_url=None if given.demo else os.environ.get("DATABASE_URL") or None,
+        database_url=None if given.demo else parse_database_url(os.environ.get("DATABASE_URL")),
     )
 
 

@@ -116,8 +116,11 @@ class Supervisor:
         plan = self._plan
         if not is_free(plan.host, plan.port):
             raise CannotStart(f"Port {plan.port} on {plan.host} is in use. Choose another one: --port {plan.port + 10}")
-        plan.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._logs.mkdir(mode=0o700, exist_ok=True)
+        try:
+            plan.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._logs.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise CannotStart(f"{plan.data_dir} cannot be used ({error}). Choose another folder: --data") from error
         web = self._add("web", plan.web_module)
         web.prepare()  # its imports take longest: they run while PostgreSQL starts
         self._environment = {
