@@ -1,4 +1,4 @@
-"""A whole RefRef web app on a fresh database, reached in process: an organization with its owner, API keys, a client."""
+"""A whole RefRef web app on a fresh database, reached in process: an organization, its owner, API keys, clients."""
 
 import asyncio
 import secrets

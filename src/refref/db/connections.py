@@ -97,12 +97,12 @@ async def update_clock_ahead(tx: Connection, organization_id: str, connection_id
     )
 
 
-async def update_status(tx: Connection, organization_id: str, connection_id: str, status: str) -> None:
+async def update_api_base(tx: Connection, organization_id: str, connection_id: str, api_base: str) -> None:
     await tx.execute(
-        "update connection set status = $3 where organization_id = $1 and connection_id = $2",
+        "update connection set api_base = $3 where organization_id = $1 and connection_id = $2",
         organization_id,
         connection_id,
-        status,
+        api_base,
     )
 
 

@@ -181,20 +181,29 @@ async def set_clock_ahead(
     return replace(connection, clock_ahead_s=clock_ahead_s)
 
 
+async def move_sandbox(
+    tx: Connection, organization_id: str, connection_id: str, api_base: str, *, actor: str, now: datetime
+) -> StripeConnection:
+    """Tell a connection to a sandbox where it runs now. Raises Refused: unknown_connection, invalid_api_base."""
+    connection = await require_connection(tx, organization_id, connection_id)
+    checked = check_api_base(api_base, connection.mode)
+    if connection.api_base is None or checked is None:
+        raise Refused("invalid_api_base", "This connection is to Stripe itself and stays there.", "api_base")
+    if checked == connection.api_base:
+        return connection
+    await connections.update_api_base(tx, organization_id, connection_id, checked)
+    await audit.record(
+        tx, organization_id, at=now, actor=actor, action="connection.move_sandbox", subject=connection_id
+    )
+    return replace(connection, api_base=checked)
+
+
 async def require_connection(tx: Connection, organization_id: str, connection_id: str) -> StripeConnection:
     """The connection; raises Refused("unknown_connection")."""
     found = await connections.connection_by_id(tx, organization_id, connection_id)
     if found is None:
         raise Refused("unknown_connection", "There is no connection with this id.", "connection_id")
     return found
-
-
-async def stripe_api_key(
-    tx: Connection, vault: Vault, organization_id: str, connection_id: str, now: datetime
-) -> str | None:
-    """The Stripe key of a connection in the clear, None when it has none. Raises VaultError."""
-    found = await connections.valid_secrets(tx, organization_id, connection_id, "api_key", now)
-    return _open(vault, found[0]) if found else None
 
 
 def _place(secret: ConnectionSecret) -> Place:

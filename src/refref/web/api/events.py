@@ -13,6 +13,7 @@ from refref.core.refusals import Refused
 from refref.db import reports
 from refref.db.pool import Connection
 from refref.db.reports import EventRow
+from refref.flows.explain import explain
 from refref.flows.invariants import check_invariants
 from refref.flows.replay import replay_events
 from refref.web.api.call import Reading, Writing
@@ -103,10 +104,8 @@ async def explain_id(
     connection_id: str | None = None,
 ) -> Response:
     """Why a reward is what it is, or why there is none."""
-    from refref.flows.explain import explain
-
     async with call.transaction() as tx:
-        explanation = await explain(tx, call.organization_id, connection_id, any_id, call.now)
+        explanation = await explain(tx, call.organization_id, connection_id, any_id, int(call.now.timestamp()))
     return Response(msgspec.json.encode(explanation), media_type="application/json")
 
 
