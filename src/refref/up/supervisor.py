@@ -19,6 +19,7 @@ from typing import NoReturn
 
 from refref.db.embedded import EmbeddedPostgres, EmbeddedPostgresError, query
 from refref.db.migrate import HEAD
+from refref.sample_codes import PROMOTION_CODES, REFCODES
 from refref.up.network import get_status, is_free, url_of
 from refref.up.processes import Child, rotate
 
@@ -192,6 +193,7 @@ class Supervisor:
         demo.save()
         options = {"--host": "127.0.0.1", "--port": demo.sandbox_port, "--data": self._plan.data_dir / "sandbox"}
         options |= {"--key": demo.sandbox_key, "--seed": demo.seed}
+        options |= {"--refcodes": ",".join(REFCODES), "--promotion-codes": ",".join(PROMOTION_CODES)}
         arguments = [str(part) for option in options.items() for part in option]
         sandbox = self._children["sandbox"]
         sandbox.begin(self._environment, [*arguments, "--live-traffic"])
