@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 import stripe
-from sandbox.conftest import KEY, Shop, sdk
 from sandbox.judge import faults
+from sandbox.shop import KEY, Shop, sdk
 
 
 def test_sells_one_off_through_a_session(shop: Shop) -> None:

@@ -3,6 +3,8 @@
 import argparse
 import asyncio
 import random
+import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -118,6 +120,8 @@ def build(args: argparse.Namespace) -> Starlette:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT."""
     args = parser().parse_args(arguments)
+    # uvicorn shuts down in order and then raises the signal again: that is the normal end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(build(args), host=args.host, port=args.port, log_level="warning", timeout_graceful_shutdown=5)
 
 
