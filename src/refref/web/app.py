@@ -11,7 +11,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from refref import __version__
 from refref.core.refusals import Refused
 from refref.db.failures import UNREACHABLE
 from refref.vault import Vault
@@ -84,8 +83,6 @@ def create_app(settings: Settings, database: Database) -> App:
 def make_site(context: Context) -> FastAPI:
     """The FastAPI part: every route of it passes `authorize` first."""
     site = FastAPI(
-        title="RefRef",
-        version=__version__,
         docs_url=None,
         redoc_url=None,
         dependencies=[Depends(authorize)],

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from refref import __version__
 from refref.web.api import books, events, participants, programs, setup
 from refref.web.api.schema import finish_schema
 
@@ -22,8 +23,8 @@ def register(site: FastAPI) -> None:
         if site.openapi_schema is None:
             site.openapi_schema = finish_schema(
                 get_openapi(
-                    title=site.title,
-                    version=site.version,
+                    title="RefRef",
+                    version=__version__,
                     openapi_version="3.1.0",
                     summary="Referral and affiliate programs around Stripe",
                     routes=site.routes,
@@ -32,3 +33,10 @@ def register(site: FastAPI) -> None:
         return site.openapi_schema
 
     site.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to change the document
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI document, without a running installation."""
+    site = FastAPI()
+    register(site)
+    return site.openapi()

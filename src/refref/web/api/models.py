@@ -230,7 +230,6 @@ class DecisionOut(Out):
     refunded: Amount
     earned: Amount
     reversed: Amount
-    recheck_at: datetime | None
 
 
 class TotalsOut(Out):

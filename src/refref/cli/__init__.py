@@ -1,0 +1,26 @@
+"""The command line: `refref COMMAND`. Parses, opens the transaction, calls a flow or a report, prints text or JSON.
+
+Every module is imported when its command runs, so that `refref --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from refref.cli import books, processes, setup
+
+app = typer.Typer(
+    name="refref",
+    help="RefRef: referral and affiliate programs around Stripe.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for module in (processes, books, setup):
+    module.add_to(app)
+
+
+def main() -> None:
+    """The entry point of the console script."""
+    app()
