@@ -12,7 +12,7 @@ from refref.db.reports.customers import (
     customers_page,
     referrals_page,
 )
-from refref.db.reports.events import EventDetail, EventRow, EventState, event_by_id, events_page
+from refref.db.reports.events import EVENT_STATES, EventDetail, EventRow, EventState, event_by_id, events_page
 from refref.db.reports.overview import CurrencyTotals, DayTotals, Overview, daily_trend, overview_totals
 from refref.db.reports.paging import Amount, Page
 from refref.db.reports.participants import (
@@ -39,6 +39,7 @@ from refref.db.reports.rewards import (
 )
 
 __all__ = [
+    "EVENT_STATES",
     "Amount",
     "Balance",
     "CodeRow",

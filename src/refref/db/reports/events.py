@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 import asyncpg
 
@@ -13,6 +13,7 @@ from refref.db.pool import Connection
 from refref.db.reports.paging import Filter, Page, clamp_limit, decode_number, page_of
 
 EventState = Literal["pending", "parked", "done", "ignored", "quarantined"]
+EVENT_STATES: tuple[EventState, ...] = get_args(EventState)
 
 
 @dataclass(frozen=True, slots=True)

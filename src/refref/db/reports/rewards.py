@@ -75,7 +75,6 @@ class DecisionRow:
     refunded_minor: int
     earned_minor: int
     reversed_minor: int
-    recheck_at: datetime | None
 
 
 _REWARDS = """
@@ -98,7 +97,7 @@ order by e.posted_at, e.entry_id, p.posting_no
 _DECISIONS = """
 select d.payment_key, d.program_id, g.name as program_name, d.referee_id, c.email as referee_email, d.participant_id,
        p.name as participant_name, d.outcome, d.reason, d.occurred_at, d.currency, d.paid_minor, d.base_minor,
-       d.refunded_minor, d.earned_minor, d.reversed_minor, d.recheck_at, d.payment_key || ' ' || d.program_id as page_id
+       d.refunded_minor, d.earned_minor, d.reversed_minor, d.payment_key || ' ' || d.program_id as page_id
 from decision d
 left join program g on g.organization_id = d.organization_id and g.program_id = d.program_id
 left join participant p on p.organization_id = d.organization_id and p.participant_id = d.participant_id

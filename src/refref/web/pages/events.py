@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from refref.db import reports
 from refref.db.pool import Connection
-from refref.db.reports import EventRow, EventState, Page
+from refref.db.reports import EVENT_STATES, EventRow, Page
 from refref.flows.explain import explain
 from refref.flows.replay import replay_events
 from refref.stripe.readers import REGISTRY
@@ -19,7 +19,6 @@ from refref.web.pages.viewer import Connected, OnConnection, PageNotFound, one_o
 
 router = APIRouter(include_in_schema=False)
 
-STATES: tuple[EventState, ...] = ("pending", "parked", "done", "ignored", "quarantined")
 _STATE_WORDS: dict[str, str] = {"pending": "Waiting"}
 _HEADER = (
     "event",
@@ -50,7 +49,7 @@ async def events(request: Request, viewer: OnConnection) -> Response:
                 "state",
                 "State",
                 "Any state",
-                [Choice(state, _STATE_WORDS.get(state, state.capitalize())) for state in STATES],
+                [Choice(state, _STATE_WORDS.get(state, state.capitalize())) for state in EVENT_STATES],
             ),
             Select("type", "Type", "Any type", types),
         ],
@@ -77,7 +76,7 @@ async def event(request: Request, viewer: OnConnection, event_id: str) -> Respon
         found = await reports.event_by_id(tx, viewer.organization_id, viewer.connection_id, event_id)
         if found is None:
             raise PageNotFound("event")
-        explanation = await explain(tx, viewer.organization_id, viewer.connection_id, event_id, viewer.now)
+        explanation = await explain(tx, viewer.organization_id, viewer.connection_id, event_id, viewer.now_s)
     return render(request, "event.html", viewer, event=found.event, body=found.body, explanation=explanation)
 
 
@@ -96,7 +95,7 @@ async def _fetch(
         tx,
         viewer.organization_id,
         viewer.connection_id,
-        state=one_of(values["state"], STATES),
+        state=one_of(values["state"], EVENT_STATES),
         type_prefix=values["type"],
         search=values["q"],
         cursor=cursor,

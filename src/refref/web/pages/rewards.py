@@ -79,7 +79,7 @@ async def reward(request: Request, viewer: OnConnection, reward_id: str) -> Resp
         found = await reports.reward_by_id(tx, viewer.organization_id, reward_id, connection_id=viewer.connection_id)
         if found is None:
             raise PageNotFound("reward")
-        explanation = await explain(tx, viewer.organization_id, viewer.connection_id, reward_id, viewer.now)
+        explanation = await explain(tx, viewer.organization_id, viewer.connection_id, reward_id, viewer.now_s)
     return render(request, "reward.html", viewer, reward=found, explanation=explanation)
 
 

@@ -54,6 +54,11 @@ class Viewer:
         return self.real_now + timedelta(seconds=ahead)
 
     @property
+    def now_s(self) -> int:
+        """The same in seconds since 1970."""
+        return int(self.now.timestamp())
+
+    @property
     def actor(self) -> str:
         return f"user:{self.session.user_id}"
 

@@ -20,6 +20,6 @@ async def ask(request: Request, viewer: OnConnection) -> Response:
     if not asked_for:
         return render(request, "why_empty.html", viewer)
     async with viewer.transaction() as tx:
-        explanation = await explain(tx, viewer.organization_id, viewer.connection_id, asked_for, viewer.now)
+        explanation = await explain(tx, viewer.organization_id, viewer.connection_id, asked_for, viewer.now_s)
     status_code = 404 if explanation.get("kind") == "unknown" else 200
     return render(request, "why.html", viewer, status_code=status_code, asked_for=asked_for, explanation=explanation)

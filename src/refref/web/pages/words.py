@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -68,9 +69,9 @@ def moment_text(instant: datetime) -> str:
 
 
 def account(account_name: str) -> str:
-    """A ledger account in words; explanations give it as `pending` or with its owner, `pending ptc_…`."""
-    name, _, owner = account_name.partition(" ")
-    return f"{ACCOUNTS.get(name, name)} {owner}".strip()
+    """A ledger account in words, without its owner: explanations give `pending:ptc_…`."""
+    name, _, _owner = account_name.partition(":")
+    return ACCOUNTS.get(name, name)
 
 
 def reward_status(reward: RewardRow) -> Status:
@@ -98,9 +99,16 @@ def decision_status(decision: DecisionRow) -> Status:
         return Status("Rewarded", "good", "")
     sentence = REASONS.get(decision.reason or "", "")
     if decision.outcome == "waiting":
-        recheck = f" Looked at again {moment_text(decision.recheck_at)}." if decision.recheck_at else ""
-        return Status("Waiting", "wait", (sentence or "Stripe has not told everything yet.") + recheck)
+        return Status("Waiting", "wait", sentence or "Stripe has not told everything yet.")
     return Status("No reward", "off", sentence)
+
+
+def payment_status(payment: Mapping[str, object]) -> Status:
+    """What became of a payment of an explanation: its reward's status where it has one, else the outcome."""
+    status = str(payment.get("status") or "")
+    if status in ("pending", "payable", "held", "reversed"):
+        return status_of(status, None)
+    return outcome_status(status)
 
 
 def outcome_status(outcome: str) -> Status:
