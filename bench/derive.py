@@ -37,7 +37,9 @@ def scope(customer: int, payments: int, *, refunds: bool) -> list[Fact]:
 def measure(payments: int, *, refunds: bool) -> dict[str, object]:
     """Derive, encode and plan for whole customers, as settle does."""
     config = Config(
-        (Program("prg_1", (TermsVersion(1, 0, Terms()),)),), {"ana": CodeOwner("ptc_1", "prg_1")}, {"ptc_1": "ana@x.example"}
+        (Program("prg_1", (TermsVersion(1, 0, Terms()),)),),
+        {"ana": CodeOwner("ptc_1", "prg_1")},
+        {"ptc_1": "ana@x.example"},
     )
     scopes = [scope(number, payments, refunds=refunds) for number in range(200)]
     best = 0.0
@@ -54,7 +56,10 @@ def measure(payments: int, *, refunds: bool) -> dict[str, object]:
 
 def main() -> None:
     """Measure short and long histories."""
-    report("derive", [measure(1, refunds=False), measure(12, refunds=False), measure(12, refunds=True), measure(36, refunds=False)])
+    report(
+        "derive",
+        [measure(1, refunds=False), measure(12, refunds=False), measure(12, refunds=True), measure(36, refunds=False)],
+    )
 
 
 if __name__ == "__main__":

@@ -37,12 +37,12 @@ def main() -> None:
                     "refused": load.refused,
                     "limit_per_s": limit,
                     "ratio": round(rate / limit, 2),
-                    "cpu_us_per_event": {
-                        part: round((after[part] - before[part]) * 1e6 / count) for part in after
-                    },
+                    "cpu_us_per_event": {part: round((after[part] - before[part]) * 1e6 / count) for part in after},
                 }
             )
-    report("intake", results, limit="single-row durable commits of PostgreSQL 18 (pgbench, as many clients, at most 32)")
+    report(
+        "intake", results, limit="single-row durable commits of PostgreSQL 18 (pgbench, as many clients, at most 32)"
+    )
 
 
 if __name__ == "__main__":

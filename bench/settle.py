@@ -47,7 +47,9 @@ def closed_loop(made: Rig, count: int, customers: int, offset: int) -> dict[str,
 def open_loop(made: Rig, per_second: int, seconds: int, customers: int, offset: int) -> dict[str, object]:
     """At a steady rate: how long from the commit of the event to the commit of its reward."""
     after_seq = int(query(made.dsn, "select coalesce(max(event_seq), 0) from stripe_event"))
-    load = send_paced(made.port, requests_of(made, per_second * seconds, customers=customers, offset=offset), per_second)
+    load = send_paced(
+        made.port, requests_of(made, per_second * seconds, customers=customers, offset=offset), per_second
+    )
     wait_until_settled(made)
     p50, p99 = query(made.dsn, LATENCY % after_seq).strip("{}").split(",")
     return {

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from refref.db.bodies import decompress
-from refref.db.books import instant
 from refref.db.pool import Connection
 
 State = Literal["accepted", "ignored", "quarantined"]
 PARKED_AFTER = 8  # failures
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """An event on its way into the inbox. `created_at` in seconds since 1970; `body` compressed by db.bodies."""
+class Arrival(NamedTuple):
+    """An event on its way into the inbox, in the order of inbox_accept's arguments. `created_at` in seconds since 1970;
+    `body` compressed by db.bodies."""
 
     organization_id: str
     connection_id: str
@@ -51,21 +50,7 @@ async def accept(connection: Connection, arrivals: Sequence[Arrival]) -> int:
 
     Outside a transaction it commits by itself: when it returns, the batch is durable.
     """
-    new: int = await connection.fetchval(
-        _ACCEPT,
-        [a.organization_id for a in arrivals],
-        [a.connection_id for a in arrivals],
-        [a.stripe_event_id for a in arrivals],
-        [a.type for a in arrivals],
-        [a.object_id for a in arrivals],
-        [a.api_version for a in arrivals],
-        [a.livemode for a in arrivals],
-        [a.state for a in arrivals],
-        [a.reason for a in arrivals],
-        [a.source for a in arrivals],
-        [instant(a.created_at) for a in arrivals],
-        [a.body for a in arrivals],
-    )
+    new: int = await connection.fetchval(_ACCEPT, *zip(*arrivals, strict=True))
     return new
 
 

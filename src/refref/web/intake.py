@@ -33,7 +33,6 @@ TOLERANCE_S = 300
 _PATH_FRESH_S = 5.0
 _RELOAD_PAUSE_S = 1.0
 _MOST_PATHS = 10_000
-_RECEIVED = b'{"received":true}'
 _STORED_TYPES = frozenset(name for name, event in REGISTRY.items() if event.object_name is not None)
 
 _NOT_STORED: tuple[type[Exception], ...] = (*UNREACHABLE, Overloaded)
@@ -196,12 +195,9 @@ async def _read_body(receive: Receive) -> bytes | None:
     return b"".join(chunks) if size <= MAX_BODY else None
 
 
-_OK_START = {
-    "type": "http.response.start",
-    "status": 200,
-    "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(_RECEIVED)).encode())],
-}
-_OK_BODY = {"type": "http.response.body", "body": _RECEIVED}
+# An empty body leaves in the same packet as its head.
+_OK_START = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
+_OK_BODY = {"type": "http.response.body", "body": b""}
 
 
 async def _respond(send: Send, answer: Answer) -> None:

@@ -520,13 +520,13 @@ end $$;
 create function inbox_accept(
   p_organization_ids text[], p_connection_ids text[], p_event_ids text[], p_types text[], p_object_ids text[],
   p_api_versions text[], p_livemodes boolean[], p_states text[], p_reasons text[], p_sources text[],
-  p_created_ats timestamptz[], p_bodies bytea[]
+  p_created_ats bigint[], p_bodies bytea[]
 ) returns integer language sql security definer set search_path = public, pg_temp as $$
   with stored as (
     insert into stripe_event (organization_id, connection_id, stripe_event_id, type, object_id, api_version, livemode,
                               state, reason, source, created_at, body)
     select e.organization_id, e.connection_id, e.event_id, e.type, e.object_id, e.api_version, e.livemode,
-           e.state, e.reason, e.source, e.created_at, e.body
+           e.state, e.reason, e.source, to_timestamp(e.created_at), e.body
     from unnest(p_organization_ids, p_connection_ids, p_event_ids, p_types, p_object_ids, p_api_versions, p_livemodes,
                 p_states, p_reasons, p_sources, p_created_ats, p_bodies)
          as e (organization_id, connection_id, event_id, type, object_id, api_version, livemode,
