@@ -268,6 +268,7 @@ class EmbeddedPostgres:
         die_with_parent = _death_signal_setter(signal.SIGINT)
         with log_path.open("ab") as log, opened_folder(self._cluster, account) as (path, descriptors):
             os.chmod(log_path, 0o600)
+            log_start = log.tell()  # before the server writes: it shares the position
             self._process = subprocess.Popen(  # noqa: S603 - our own program and arguments
                 [str(server), "-D", path, "-k", str(self._socket_dir)],
                 stdin=subprocess.DEVNULL,
@@ -282,7 +283,7 @@ class EmbeddedPostgres:
                 extra_groups=None if account is None else [],
                 preexec_fn=die_with_parent,  # calls only prctl, after the change of user, which would reset it
             )
-            return log.tell()
+            return log_start
 
     def _wait_until_ready(self, log_start: int) -> None:
         process = self._process

@@ -14,5 +14,5 @@ if __name__ == "__main__":
     for option in ("--host", "--port", "--data", "--key", "--seed"):
         parser.add_argument(option, required=True)
     parser.add_argument("--live-traffic", action="store_true", required=True)
-    given = parser.parse_args()
+    given, _ = parser.parse_known_args()  # the codes of the sample are not its affair
     HTTPServer((given.host, int(given.port)), Handler).serve_forever()
