@@ -141,8 +141,8 @@ async def take_dirty(tx: Connection, organization_id: str, connection_id: str, l
         """
         delete from dirty_scope d using (
           select scope_id from dirty_scope where organization_id = $1 and connection_id = $2 order by scope_id limit $3
-        ) some
-        where d.organization_id = $1 and d.connection_id = $2 and d.scope_id = some.scope_id
+        ) taken
+        where d.organization_id = $1 and d.connection_id = $2 and d.scope_id = taken.scope_id
         returning d.scope_id
         """,
         organization_id,
