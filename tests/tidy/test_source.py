@@ -200,7 +200,7 @@ def test_each_outside_system_has_one_door(library: str) -> None:
     )
 
 
-EXCEPTION_COMMENT = re.compile(r"#\s*(?P<code>type:\s*ignore\S*|noqa(:\s*[A-Z]+\d+)*)(?P<rest>.*)")
+EXCEPTION_COMMENT = re.compile(r"#\s*(?P<code>type:\s*ignore\S*|noqa(:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*)?)(?P<rest>.*)")
 
 
 def without_reason(lines: list[str]) -> Iterator[int]:
