@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import httpx
 import pytest
@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 import stripe
 from refref.sandbox import Sandbox
+from refref.sandbox.connections import Connections
 from refref.sandbox.deliveries import Deliveries, render_event_bytes, sign
 from refref.sandbox.sample import seed
 
@@ -50,7 +51,11 @@ def delivering(sb: Sandbox, listener: Listener, act: Callable[[Deliveries], Awai
 
     async def run() -> Deliveries:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(listener.app)) as client:
-            deliveries = Deliveries(sb, client, first_wait_seconds=0.001, clock=lambda: NOW)
+
+            async def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
+                return (await client.post(url, content=body, headers=headers)).status_code
+
+            deliveries = Deliveries(sb, post, first_wait_seconds=0.001, clock=lambda: NOW)
             task = asyncio.create_task(deliveries.run())
             await act(deliveries)
             await deliveries.drained()
@@ -151,3 +156,49 @@ def test_a_history_is_streamed_whole(sb: Sandbox) -> None:
     delivering(sb, listener, act)
     assert Counter(listener.ids) == {e["id"]: 1 for e in sb.events}
     assert len(listener.bodies) > 1000
+
+
+def test_connections_are_kept_and_reopened() -> None:
+    """Content-length, chunked and connection-close answers, a server that went away, and one that never was."""
+    answers = {
+        "/length": b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        "/chunks": b"HTTP/1.1 202 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        "/nothing": b"HTTP/1.1 204 No Content\r\n\r\n",
+        "/close": b"HTTP/1.1 500 No\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+        "/vanish": b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+    }
+    opened = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened.append(writer)
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                path = head.split()[1]
+                await reader.readexactly(4)
+                writer.write(answers[path])
+                if path in ("/close", "/vanish"):
+                    return
+        except asyncio.IncompleteReadError:
+            pass
+        finally:
+            writer.close()
+
+    async def run() -> list[int]:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        connections = Connections()
+        paths = ["/length", "/chunks", "/nothing", "/vanish", "/length", "/close", "/length"]
+        found = []
+        for path in paths:
+            found.append(await connections.post(f"http://127.0.0.1:{port}{path}", b"body", {"x": "y"}))
+            await asyncio.sleep(0.01)
+        connections.close()
+        server.close()
+        await server.wait_closed()
+        with pytest.raises(OSError, match="Connect"):
+            await connections.post(f"http://127.0.0.1:{port}/length", b"body", {})
+        return found
+
+    assert asyncio.run(run()) == [200, 202, 204, 200, 200, 500, 200]
+    assert len(opened) == 3

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-import httpx
 import uvicorn
 from starlette.applications import Starlette
 
+from refref.sandbox.connections import Connections
 from refref.sandbox.control import Control, control_routes
 from refref.sandbox.deliveries import Deliveries
 from refref.sandbox.pages import Pages, local
@@ -89,8 +89,8 @@ async def keep_time(control: Control, follow: bool) -> None:
 def build(args: argparse.Namespace) -> Starlette:
     """The application with its background work."""
     sandbox = open_sandbox(args)
-    client = httpx.AsyncClient(timeout=20, limits=httpx.Limits(max_connections=32, max_keepalive_connections=32))
-    deliveries = Deliveries(sandbox, client)
+    connections = Connections()
+    deliveries = Deliveries(sandbox, connections.post)
     control = Control(
         sandbox,
         deliveries,
@@ -110,7 +110,7 @@ def build(args: argparse.Namespace) -> Starlette:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        await client.aclose()
+        connections.close()
         sandbox.close()
 
     extra = [*control_routes(control, local), *Pages(control).routes()]

@@ -8,7 +8,8 @@ from refref.sandbox.amounts import share
 from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.errors import StripeError, declined
 from refref.sandbox.invoice_lines import LineDraft
-from refref.sandbox.payments import method_id
+from refref.sandbox.invoice_shape import shipping_cost
+from refref.sandbox.payment_shape import method_id
 from refref.sandbox.renewals import Renewals
 from refref.sandbox.session_shape import (
     blank_session,
@@ -17,7 +18,6 @@ from refref.sandbox.session_shape import (
     invoice_creation_of,
     items_of,
     session_totals,
-    shipping_cost,
 )
 from refref.sandbox.store import Doc, acted
 
@@ -57,23 +57,11 @@ class Checkout(Renewals):
         **kept: Any,
     ) -> Doc:
         """Open a session; nothing is emitted."""
-        if mode not in ("payment", "subscription", "setup"):
-            raise StripeError("Invalid mode: must be one of payment, setup, subscription", param="mode")
         if unknown := set(kept) - set(KEPT):
             raise TypeError(f"checkout() does not know {sorted(unknown)}")
-        if mode != "setup" and not line_items:
-            raise StripeError("Missing required param: line_items.", code="parameter_missing", param="line_items")
         if customer is not None:
             self.customer(customer, "customer")
-        prices = [self._price_of(item) for item in line_items]
-        if mode == "payment" and any(p["recurring"] for p in prices):
-            raise StripeError(
-                "You specified `payment` mode but passed a recurring price.", param="line_items[0][price]"
-            )
-        if mode == "subscription" and not any(p["recurring"] for p in prices):
-            raise StripeError(
-                "You must provide at least one recurring price in `subscription` mode.", param="line_items"
-            )
+        prices = self._sellable(mode, line_items)
         session_id = self.ids.make("checkout.session")
         currency = prices[0]["currency"] if prices else None
         session = blank_session(session_id, mode, currency, f"{self.public_url}/pay/{session_id}", self.now)
@@ -102,14 +90,28 @@ class Checkout(Renewals):
                 "provider": "stripe",
                 "status": "complete",
             }
-        if session["customer_creation"] is None and customer is None and session["mode"] == "payment":
-            session["customer_creation"] = "if_required"
         if customer is not None:
             session["customer_creation"] = None
         self.put(session)
         self._price_session(session)
         self.plan(session["expires_at"], "expire_session", session_id)
         return session
+
+    def _sellable(self, mode: str, line_items: Sequence[Mapping[str, Any]]) -> list[Doc]:
+        """The prices of the items, if the mode can sell them."""
+        if mode not in ("payment", "subscription", "setup"):
+            raise StripeError("Invalid mode: must be one of payment, setup, subscription", param="mode")
+        if mode != "setup" and not line_items:
+            raise StripeError("Missing required param: line_items.", code="parameter_missing", param="line_items")
+        prices = [self._price_of(item) for item in line_items]
+        recurring = any(p["recurring"] for p in prices)
+        if mode == "payment" and recurring:
+            raise StripeError(
+                "You specified `payment` mode but passed a recurring price.", param="line_items[0][price]"
+            )
+        if mode == "subscription" and not recurring:
+            raise StripeError("You must provide a recurring price in `subscription` mode.", param="line_items")
+        return prices
 
     def _price_of(self, item: Mapping[str, Any]) -> Doc:
         if "price" in item:

@@ -10,6 +10,27 @@ from refref.sandbox.invoice_lines import added
 from refref.sandbox.invoices import Invoices
 from refref.sandbox.store import Doc, acted, listed
 
+# What a credit note starts without.
+UNSET = ("customer_account", "customer_balance_transaction", "shipping_cost", "voided_at")
+
+
+def note_amounts(rows: Sequence[Doc]) -> Doc:
+    """The sums of a note's lines: reductions and taxes in proportion to what is credited."""
+    discount = sum(r["discount_amount"] for r in rows)
+    taxes = added([t for r in rows for t in r["taxes"]], "tax_rate_details")
+    exclusive = sum(t["amount"] for t in taxes if t["tax_behavior"] == "exclusive")
+    inclusive = sum(t["amount"] for t in taxes if t["tax_behavior"] == "inclusive")
+    subtotal = sum(r["amount"] for r in rows)
+    return {
+        "discount_amount": discount,
+        "discount_amounts": added([d for r in rows for d in r["discount_amounts"]], "discount"),
+        "subtotal": subtotal,
+        "subtotal_excluding_tax": subtotal - inclusive,
+        "total": subtotal - discount + exclusive,
+        "total_excluding_tax": subtotal - discount - inclusive,
+        "total_taxes": taxes,
+    }
+
 
 class CreditNotes(Invoices):
     """Corrects invoices that are already finalised."""
@@ -33,54 +54,43 @@ class CreditNotes(Invoices):
         if doc["status"] not in ("open", "paid"):
             raise StripeError(f"You cannot credit an invoice that is {doc['status']}.", param="invoice")
         rows = [self._line(line) for line in lines] if lines else [self._custom_line(amount or 0)]
-        discount = sum(r["discount_amount"] for r in rows)
-        taxes = added([t for r in rows for t in r["taxes"]], "tax_rate_details")
-        exclusive = sum(t["amount"] for t in taxes if t["tax_behavior"] == "exclusive")
-        inclusive = sum(t["amount"] for t in taxes if t["tax_behavior"] == "inclusive")
-        subtotal = sum(r["amount"] for r in rows)
-        total = subtotal - discount + exclusive
+        amounts = note_amounts(rows)
+        total = amounts["total"]
         pre = min(total, doc["amount_remaining"])
         post = total - pre
         self._check_room(doc, total, post)
         split = self._post_split(doc, post, refund_amount, credit_amount, out_of_band_amount)
         note_id = self.ids.make("credit_note")
         earlier = sum(1 for n in self.live("credit_note") if n["invoice"] == invoice)
-        note = {
-            "id": note_id,
-            "object": "credit_note",
-            "amount": total,
-            "amount_shipping": 0,
-            "created": self.now,
-            "currency": doc["currency"],
-            "customer": doc["customer"],
-            "customer_account": None,
-            "customer_balance_transaction": None,
-            "discount_amount": discount,
-            "discount_amounts": added([d for r in rows for d in r["discount_amounts"]], "discount"),
-            "effective_at": self.now,
-            "invoice": invoice,
-            "lines": listed(rows, f"/v1/credit_notes/{note_id}/lines", total=False),
-            "livemode": False,
-            "memo": memo,
-            "metadata": merged({}, metadata),
-            "number": f"{doc['number']}-CN-{earlier + 1:02d}",
-            "out_of_band_amount": split["out_of_band"] or None,
-            "pdf": f"{self.public_url}/credit_note/{note_id}/pdf",
-            "post_payment_amount": post,
-            "pre_payment_amount": pre,
-            "pretax_credit_amounts": [],
-            "reason": reason,
-            "refunds": [],
-            "shipping_cost": None,
-            "status": "issued",
-            "subtotal": subtotal,
-            "subtotal_excluding_tax": subtotal - inclusive,
-            "total": total,
-            "total_excluding_tax": total - exclusive - inclusive,
-            "total_taxes": taxes,
-            "type": "mixed" if pre and post else "post_payment" if post else "pre_payment",
-            "voided_at": None,
-        }
+        note = (
+            dict.fromkeys(UNSET)
+            | amounts
+            | {
+                "id": note_id,
+                "object": "credit_note",
+                "amount": total,
+                "amount_shipping": 0,
+                "created": self.now,
+                "currency": doc["currency"],
+                "customer": doc["customer"],
+                "effective_at": self.now,
+                "invoice": invoice,
+                "lines": listed(rows, f"/v1/credit_notes/{note_id}/lines", total=False),
+                "livemode": False,
+                "memo": memo,
+                "metadata": merged({}, metadata),
+                "number": f"{doc['number']}-CN-{earlier + 1:02d}",
+                "out_of_band_amount": split["out_of_band"] or None,
+                "pdf": f"{self.public_url}/credit_note/{note_id}/pdf",
+                "post_payment_amount": post,
+                "pre_payment_amount": pre,
+                "pretax_credit_amounts": [],
+                "reason": reason,
+                "refunds": [],
+                "status": "issued",
+                "type": "mixed" if pre and post else "post_payment" if post else "pre_payment",
+            }
+        )
         self.put(note)
         self._pay_back(note, doc, split)
         self.emit("credit_note.created", note)

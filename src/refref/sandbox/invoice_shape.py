@@ -2,72 +2,87 @@
 
 from refref.sandbox.store import Doc
 
+# What an invoice starts without.
+UNSET = (
+    "account_tax_ids",
+    "application",
+    "automatically_finalizes_at",
+    "custom_fields",
+    "customer_account",
+    "customer_phone",
+    "customer_shipping",
+    "default_payment_method",
+    "default_source",
+    "effective_at",
+    "ending_balance",
+    "footer",
+    "from_invoice",
+    "hosted_invoice_url",
+    "invoice_pdf",
+    "last_finalization_error",
+    "latest_revision",
+    "next_payment_attempt",
+    "number",
+    "on_behalf_of",
+    "parent",
+    "receipt_number",
+    "rendering",
+    "shipping_cost",
+    "shipping_details",
+    "statement_descriptor",
+    "test_clock",
+    "webhooks_delivered_at",
+    "_charge",
+    "_payment_intent",
+)
+
 
 def blank_invoice(invoice_id: str, customer: Doc, currency: str, reason: str, now: int) -> Doc:
     """A draft invoice without lines."""
-    return {
+    return dict.fromkeys(UNSET) | {
         "id": invoice_id,
         "object": "invoice",
         "account_country": "US",
         "account_name": "Sample Merchant",
-        "account_tax_ids": None,
         "amount_due": 0,
         "amount_overpaid": 0,
         "amount_paid": 0,
         "amount_paid_off_stripe": 0,
         "amount_remaining": 0,
         "amount_shipping": 0,
-        "application": None,
         "attempt_count": 0,
         "attempted": False,
         "auto_advance": True,
         "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None, "provider": None,
                           "status": None},
-        "automatically_finalizes_at": None,
         "billing_reason": reason,
         "created": now,
         "currency": currency,
-        "custom_fields": None,
         "customer": customer["id"],
-        "customer_account": None,
         "customer_address": customer.get("address"),
         "customer_email": customer.get("email"),
         "customer_name": customer.get("name"),
-        "customer_phone": None,
-        "customer_shipping": None,
         "customer_tax_exempt": "none",
         "customer_tax_ids": [],
-        "default_payment_method": None,
-        "default_source": None,
         "default_tax_rates": [],
-        "effective_at": None,
-        "ending_balance": None,
-        "footer": None,
-        "from_invoice": None,
-        "hosted_invoice_url": None,
-        "invoice_pdf": None,
         "issuer": {"type": "self"},
-        "last_finalization_error": None,
-        "latest_revision": None,
         "livemode": False,
-        "next_payment_attempt": None,
-        "number": None,
-        "on_behalf_of": None,
-        "parent": None,
         "payment_settings": {"default_mandate": None, "payment_method_options": None, "payment_method_types": None},
         "post_payment_credit_notes_amount": 0,
         "pre_payment_credit_notes_amount": 0,
-        "receipt_number": None,
-        "rendering": None,
-        "shipping_cost": None,
-        "shipping_details": None,
         "starting_balance": 0,
-        "statement_descriptor": None,
         "status": "draft",
         "status_transitions": {"finalized_at": None, "marked_uncollectible_at": None, "paid_at": None,
                                "voided_at": None},
-        "test_clock": None,
-        "webhooks_delivered_at": None,
-        "_charge": None,
-        "_payment_intent": None,
     }  # fmt: skip
+
+
+def invoice_parent(subscription: Doc) -> Doc:
+    """Where an invoice comes from; the metadata is as it is now and stays so."""
+    details = {"metadata": dict(subscription["metadata"]), "subscription": subscription["id"]}
+    return {"quote_details": None, "subscription_details": details, "type": "subscription_details"}
+
+
+def shipping_cost(shipping: int) -> Doc:
+    """Untaxed shipping, as sessions and invoices show it."""
+    return {"amount_subtotal": shipping, "amount_tax": 0, "amount_total": shipping, "shipping_rate": None}

@@ -7,7 +7,7 @@ from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.errors import StripeError
 from refref.sandbox.ids import scramble
 from refref.sandbox.invoice_lines import LineDraft, item_parent, line_of, pricing_of, reductions, totals_of
-from refref.sandbox.invoice_shape import blank_invoice
+from refref.sandbox.invoice_shape import blank_invoice, invoice_parent, shipping_cost
 from refref.sandbox.refunds import Refunds
 from refref.sandbox.store import Doc, acted, copy_of
 
@@ -197,12 +197,9 @@ class Invoices(Refunds):
             },
         }
         if shipping:
-            invoice["shipping_cost"] = {
-                "amount_subtotal": shipping, "amount_tax": 0, "amount_total": shipping, "shipping_rate": None,
-            }  # fmt: skip
+            invoice["shipping_cost"] = shipping_cost(shipping)
         if subscription is not None:
-            details = {"metadata": dict(subscription["metadata"]), "subscription": subscription["id"]}
-            invoice["parent"] = {"quote_details": None, "subscription_details": details, "type": "subscription_details"}
+            invoice["parent"] = invoice_parent(subscription)
         due = max(0, invoice["total"])
         invoice |= {"amount_due": due, "amount_remaining": due}
         self.put(invoice)

@@ -4,11 +4,10 @@ from refref.sandbox.amounts import share
 from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.customers import Customers
 from refref.sandbox.errors import StripeError, declined
-from refref.sandbox.ids import scramble
+from refref.sandbox.payment_shape import blank_charge, blank_intent, method_details, method_id
 from refref.sandbox.store import Doc, acted, copy_of
 from refref.sandbox.timeline import DAY
 
-LAST4 = {"visa": "4242", "mastercard": "4444", "amex": "0005", "declined": "0002", "sepa": "3000"}
 TOKENS = {
     "pm_card_visa": "visa",
     "pm_card_mastercard": "mastercard",
@@ -19,44 +18,6 @@ TOKENS = {
     "tok_chargeDeclined": "declined",
 }
 DECLINE = "Your card was declined."
-
-
-def method_id(card: str) -> str:
-    """The payment method id of a test card."""
-    return f"pm_{scramble('card ' + card, 24)}"
-
-
-def method_details(card: str) -> Doc:
-    """A charge's payment_method_details; the fingerprint depends on the card only."""
-    fingerprint = scramble(f"fingerprint {card}", 16)
-    last4 = LAST4.get(card, "1111")
-    if card == "sepa":
-        return {"sepa_debit": {"bank_code": "19043", "branch_code": "", "country": "AT", "fingerprint": fingerprint,
-                               "last4": last4, "mandate": None}, "type": "sepa_debit"}  # fmt: skip
-    brand = card if card in ("mastercard", "amex") else "visa"
-    return {
-        "card": {
-            "amount_authorized": None,
-            "authorization_code": None,
-            "brand": brand,
-            "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
-            "country": "US",
-            "exp_month": 12,
-            "exp_year": 2034,
-            "fingerprint": fingerprint,
-            "funding": "credit",
-            "installments": None,
-            "last4": last4,
-            "mandate": None,
-            "network": brand,
-            "network_token": {"used": False},
-            "network_transaction_id": None,
-            "regulated_status": "unregulated",
-            "three_d_secure": None,
-            "wallet": None,
-        },
-        "type": "card",
-    }
 
 
 class Payments(Customers):
@@ -144,53 +105,17 @@ class Payments(Customers):
     ) -> Doc:
         """A payment intent that waits for its payment; emits payment_intent.created."""
         intent_id = self.ids.make("payment_intent")
-        intent: Doc = {
-            "id": intent_id,
-            "object": "payment_intent",
+        order = {"customer_reference": None, "order_reference": invoice[:25] if invoice else None}
+        intent = blank_intent(intent_id, self.now) | {
             "amount": amount,
-            "amount_capturable": 0,
-            "amount_details": {"tip": {}},
-            "amount_received": 0,
-            "application": None,
-            "application_fee_amount": None,
-            "automatic_payment_methods": None,
-            "canceled_at": None,
-            "cancellation_reason": None,
-            "capture_method": "automatic",
-            "client_secret": f"{intent_id}_secret_{scramble(intent_id, 24)}",
-            "confirmation_method": "automatic",
-            "created": self.now,
             "currency": currency.lower(),
             "customer": customer,
-            "customer_account": None,
             "description": description,
-            "excluded_payment_method_types": None,
-            "last_payment_error": None,
-            "latest_charge": None,
-            "livemode": False,
             "metadata": merged({}, metadata),
-            "next_action": None,
-            "on_behalf_of": None,
-            "payment_details": {"customer_reference": None, "order_reference": invoice[:25] if invoice else None},
-            "payment_method": None,
-            "payment_method_configuration_details": None,
-            "payment_method_options": {"card": {"installments": None, "mandate_options": None, "network": None,
-                                                "request_three_d_secure": "automatic"}},
+            "payment_details": order,
             "payment_method_types": ["sepa_debit" if asynchronous else "card"],
-            "processing": None,
-            "receipt_email": None,
-            "review": None,
-            "setup_future_usage": None,
-            "shipping": None,
-            "source": None,
-            "statement_descriptor": None,
-            "statement_descriptor_suffix": None,
-            "status": "requires_payment_method",
-            "transfer_data": None,
-            "transfer_group": None,
             "_invoice": invoice,
-            "_charges": [],
-        }  # fmt: skip
+        }
         self.put(intent)
         self.emit("payment_intent.created", intent)
         return intent
@@ -233,58 +158,17 @@ class Payments(Customers):
         """A charge on its way (status pending); nothing is emitted yet."""
         charge_id = self.ids.make("charge")
         buyer: Doc = {} if customer is None else self.find("customer", customer)
-        blank = {"city": None, "country": None, "line1": None, "line2": None, "postal_code": None, "state": None}
-        charge: Doc = {
-            "id": charge_id,
-            "object": "charge",
+        charge = blank_charge(charge_id, buyer, self.now) | {
             "amount": amount,
-            "amount_captured": 0,
-            "amount_refunded": 0,
-            "application": None,
-            "application_fee": None,
-            "application_fee_amount": None,
-            "balance_transaction": None,
-            "billing_details": {"address": buyer.get("address") or blank, "email": buyer.get("email"),
-                                "name": buyer.get("name"), "phone": None, "tax_id": None},
-            "calculated_statement_descriptor": "SAMPLE MERCHANT",
-            "captured": False,
-            "created": self.now,
             "currency": currency.lower(),
             "customer": customer,
             "description": description,
-            "destination": None,
-            "dispute": None,
-            "disputed": False,
-            "failure_balance_transaction": None,
-            "failure_code": None,
-            "failure_message": None,
-            "fraud_details": {},
-            "livemode": False,
             "metadata": merged({}, metadata),
-            "on_behalf_of": None,
-            "order": None,
-            "outcome": None,
-            "paid": False,
             "payment_intent": intent["id"] if intent else None,
             "payment_method": method_id(card),
             "payment_method_details": method_details(card),
-            "radar_options": {},
-            "receipt_email": None,
-            "receipt_number": None,
-            "receipt_url": None,
-            "refunded": False,
-            "review": None,
-            "shipping": None,
-            "source": None,
-            "source_transfer": None,
-            "statement_descriptor": None,
-            "statement_descriptor_suffix": None,
-            "status": "pending",
-            "transfer_data": None,
-            "transfer_group": None,
             "_invoice": intent["_invoice"] if intent else None,
-            "_refunds": [],
-        }  # fmt: skip
+        }
         self.put(charge)
         if intent and "presentment_details" in intent:
             charge["presentment_details"] = intent["presentment_details"]

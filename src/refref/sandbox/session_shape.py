@@ -8,6 +8,44 @@ from refref.sandbox.store import Doc
 
 HOURS_OPEN = 24
 
+# What a session starts without.
+UNSET = (
+    "after_expiration",
+    "allow_promotion_codes",
+    "amount_subtotal",
+    "amount_total",
+    "billing_address_collection",
+    "cancel_url",
+    "client_reference_id",
+    "client_secret",
+    "consent",
+    "consent_collection",
+    "currency_conversion",
+    "customer",
+    "customer_account",
+    "customer_details",
+    "customer_email",
+    "integration_identifier",
+    "invoice",
+    "invoice_creation",
+    "locale",
+    "origin_context",
+    "payment_intent",
+    "payment_link",
+    "payment_method_configuration_details",
+    "permissions",
+    "recovered_from",
+    "saved_payment_method_options",
+    "setup_intent",
+    "shipping_address_collection",
+    "shipping_cost",
+    "submit_type",
+    "subscription",
+    "success_url",
+    "total_details",
+    "wallet_options",
+)
+
 
 def items_of(ids: Sequence[str], drafts: Sequence[LineDraft], discounts: Sequence[Doc], rate: Doc | None) -> list[Doc]:
     """The line items (`item` objects) of a session."""
@@ -50,11 +88,6 @@ def session_totals(items: Sequence[Doc], shipping: int, *, trial: bool) -> Doc:
     }
 
 
-def shipping_cost(shipping: int) -> Doc:
-    """Untaxed shipping, as sessions and invoices show it."""
-    return {"amount_subtotal": shipping, "amount_tax": 0, "amount_total": shipping, "shipping_rate": None}
-
-
 def details_of(customer: Mapping[str, Any], email: str | None, name: str | None) -> Doc:
     """`customer_details` as entered by the buyer or known of the customer."""
     return {
@@ -71,66 +104,32 @@ def details_of(customer: Mapping[str, Any], email: str | None, name: str | None)
 
 def blank_session(session_id: str, mode: str, currency: str | None, url: str, now: int) -> Doc:
     """An open session without amounts."""
-    return {
+    return dict.fromkeys(UNSET) | {
         "id": session_id,
         "object": "checkout.session",
         "adaptive_pricing": {"enabled": True},
-        "after_expiration": None,
-        "allow_promotion_codes": None,
-        "amount_subtotal": None,
-        "amount_total": None,
         "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
-        "billing_address_collection": None,
-        "cancel_url": None,
-        "client_reference_id": None,
-        "client_secret": None,
         "collected_information": {"business_name": None, "individual_name": None, "shipping_details": None},
-        "consent": None,
-        "consent_collection": None,
         "created": now,
         "currency": currency,
-        "currency_conversion": None,
         "custom_fields": [],
         "custom_text": {"after_submit": None, "shipping_address": None, "submit": None,
                         "terms_of_service_acceptance": None},
-        "customer": None,
-        "customer_account": None,
         "customer_creation": "if_required" if mode == "payment" else None,
-        "customer_details": None,
-        "customer_email": None,
         "discounts": [],
         "expires_at": now + HOURS_OPEN * 3600,
-        "integration_identifier": None,
-        "invoice": None,
-        "invoice_creation": None,
         "livemode": False,
-        "locale": None,
         "metadata": {},
         "mode": mode,
-        "origin_context": None,
-        "payment_intent": None,
-        "payment_link": None,
         "payment_method_collection": "if_required" if mode == "payment" else "always",
-        "payment_method_configuration_details": None,
         "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
         "payment_method_types": ["card"],
         "payment_status": "no_payment_required" if mode == "setup" else "unpaid",
-        "permissions": None,
         "phone_number_collection": {"enabled": False},
-        "recovered_from": None,
-        "saved_payment_method_options": None,
-        "setup_intent": None,
-        "shipping_address_collection": None,
-        "shipping_cost": None,
         "shipping_options": [],
         "status": "open",
-        "submit_type": None,
-        "subscription": None,
-        "success_url": None,
-        "total_details": None,
         "ui_mode": "hosted_page",
         "url": url,
-        "wallet_options": None,
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.checkout import Checkout
@@ -110,6 +111,8 @@ class Sandbox(Checkout):
         metadata: Metadata | None = None,
     ) -> Doc:
         """A new endpoint; `secret` is in this answer only."""
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+            raise StripeError("Invalid URL: An explicit scheme (such as https) must be provided.", param="url")
         if len([e for e in self.live("webhook_endpoint") if e["status"] == "enabled"]) >= 16:
             raise StripeError("You have reached the maximum of 16 test webhook endpoints.", param="url")
         endpoint = {

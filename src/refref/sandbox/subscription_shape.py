@@ -5,6 +5,34 @@ from collections.abc import Sequence
 from refref.sandbox.amounts import percent_bps, share
 from refref.sandbox.store import Doc, listed
 
+# What a subscription starts without.
+UNSET = (
+    "application",
+    "application_fee_percent",
+    "billing_cycle_anchor_config",
+    "billing_thresholds",
+    "cancel_at",
+    "canceled_at",
+    "customer_account",
+    "days_until_due",
+    "default_payment_method",
+    "default_source",
+    "description",
+    "ended_at",
+    "latest_invoice",
+    "next_pending_invoice_item_invoice",
+    "on_behalf_of",
+    "pause_collection",
+    "pending_invoice_item_interval",
+    "pending_setup_intent",
+    "pending_update",
+    "schedule",
+    "test_clock",
+    "transfer_data",
+    "trial_end",
+    "trial_start",
+)
+
 
 def public(fields: Doc) -> Doc:
     """Without the private keys."""
@@ -14,56 +42,32 @@ def public(fields: Doc) -> Doc:
 def blank_subscription(sub_id: str, customer: str, currency: str, items: list[Doc], now: int) -> Doc:
     """An active subscription with these items."""
     single = items[0] if len(items) == 1 else None
-    return {
+    return dict.fromkeys(UNSET) | {
         "id": sub_id,
         "object": "subscription",
-        "application": None,
-        "application_fee_percent": None,
         "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
         "billing_cycle_anchor": now,
-        "billing_cycle_anchor_config": None,
         "billing_mode": {"flexible": {"proration_discounts": "included"}, "type": "flexible", "updated_at": now},
         "billing_schedules": [],
-        "billing_thresholds": None,
-        "cancel_at": None,
         "cancel_at_period_end": False,
-        "canceled_at": None,
         "cancellation_details": {"comment": None, "feedback": None, "reason": None},
         "collection_method": "charge_automatically",
         "created": now,
         "currency": currency,
         "customer": customer,
-        "customer_account": None,
-        "days_until_due": None,
-        "default_payment_method": None,
-        "default_source": None,
         "default_tax_rates": [],
-        "description": None,
         "discounts": [],
-        "ended_at": None,
         "invoice_settings": {"account_tax_ids": None, "issuer": {"type": "self"}},
         "items": listed(items, f"/v1/subscription_items?subscription={sub_id}"),
-        "latest_invoice": None,
         "livemode": False,
         "metadata": {},
-        "next_pending_invoice_item_invoice": None,
-        "on_behalf_of": None,
-        "pause_collection": None,
         "payment_settings": {"payment_method_options": None, "payment_method_types": None,
                              "save_default_payment_method": "off"},
-        "pending_invoice_item_interval": None,
-        "pending_setup_intent": None,
-        "pending_update": None,
         "plan": single["plan"] if single else None,
         "quantity": single["quantity"] if single else None,
-        "schedule": None,
         "start_date": now,
         "status": "active",
-        "test_clock": None,
-        "transfer_data": None,
-        "trial_end": None,
         "trial_settings": {"end_behavior": {"missing_payment_method": "create_invoice"}},
-        "trial_start": None,
         "_discounts": [],
     }  # fmt: skip
 

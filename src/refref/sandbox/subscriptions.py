@@ -7,7 +7,7 @@ from refref.sandbox.catalog import Metadata, merged, plan_of
 from refref.sandbox.credit_notes import CreditNotes
 from refref.sandbox.errors import StripeError
 from refref.sandbox.invoice_lines import LineDraft
-from refref.sandbox.payments import method_id
+from refref.sandbox.payment_shape import method_id
 from refref.sandbox.store import NOBODY, Doc, acted, copy_of
 from refref.sandbox.subscription_shape import blank_subscription, proration_amounts, public
 from refref.sandbox.timeline import DAY, period_end
