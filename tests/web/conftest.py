@@ -35,6 +35,8 @@ class Web:
     viewer_key: str
     api: httpx.AsyncClient
     browser: httpx.AsyncClient
+    email: str = EMAIL
+    password: str = PASSWORD
 
     async def sign_in(self, email: str = EMAIL, password: str = PASSWORD) -> str:
         """Sign the browser in and return the form token of its session."""

@@ -139,7 +139,7 @@ async def _on_status(request: Request, error: Exception) -> Response:
 
 async def _on_unreachable(request: Request, error: Exception) -> Response:
     log.warning("database unreachable", error=type(error).__name__, request_id=request.state.request_id)
-    return _answer(request, make_problem("unavailable", "RefRef cannot reach its database. Try again in a moment."))
+    return _answer(request, make_problem("database_unreachable", "RefRef cannot reach its database. Try again in a moment."))
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:

@@ -72,7 +72,7 @@ class Guard:
         try:
             limited = await _limit_body(scope, receive)
             if limited is None:
-                problem = make_problem("too_large", f"A request has at most {MAX_BODY_BYTES} bytes.")
+                problem = make_problem("body_too_large", f"A request has at most {MAX_BODY_BYTES} bytes.")
                 await problem_response(problem, {"connection": "close"})(scope, receive, send_guarded)
             else:
                 await self._app(scope, limited, send_guarded)

@@ -55,14 +55,16 @@ _BY_STATUS: Mapping[int, Mapping[str, str]] = {
         "terms_out_of_order": "Terms take effect one after the other",
         "webhook_secret_known": "The signing secret is known",
     },
-    413: {"too_large": "The request is too large"},
+    413: {"body_too_large": "The request is too large"},
     415: {"unsupported_media_type": "The body is not JSON"},
     422: {
+        "click_in_future": "The click lies in the future",
         "connection_required": "Say which connection",
         "invalid_account_id": "Not a Stripe account id",
         "invalid_api_base": "RefRef calls Stripe or a local sandbox only",
         "invalid_api_key": "Not a Stripe secret or restricted key",
         "invalid_choice": "Not one of the choices",
+        "invalid_customer": "Not a Stripe customer id",
         "invalid_clock": "Not a setting of the test clock",
         "invalid_email": "Not an e-mail address",
         "invalid_instant": "Not a usable instant",
@@ -80,7 +82,7 @@ _BY_STATUS: Mapping[int, Mapping[str, str]] = {
     },
     429: {"too_many_attempts": "Too many attempts"},
     500: {"internal_error": "RefRef has a bug"},
-    503: {"unavailable": "The database cannot be reached"},
+    503: {"database_unreachable": "The database cannot be reached"},
 }
 
 
@@ -121,7 +123,7 @@ def make_problem(code: str, detail: str, field: str | None = None) -> Problem:
 
 def problem_of_status(status: int) -> Problem:
     """The problem behind a bare HTTP status of the framework."""
-    by_status = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type"}
+    by_status = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
     code = by_status.get(status, "bad_request" if status < 500 else "internal_error")
     return make_problem(code, f"{HTTPStatus(status).phrase}.")
 

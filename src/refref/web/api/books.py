@@ -30,8 +30,9 @@ from refref.web.api.models import (
     present_totals,
 )
 from refref.web.api.paging import Cursor, Limit, PageOf, present_page
+from refref.web.api.schema import operation_id
 
-router = APIRouter(prefix="/v1", tags=["books"])
+router = APIRouter(prefix="/v1", tags=["books"], generate_unique_id_function=operation_id)
 
 Search = Annotated[str | None, Query(max_length=200)]
 

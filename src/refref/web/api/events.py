@@ -26,8 +26,9 @@ from refref.web.api.models import (
     StripeEventsOut,
 )
 from refref.web.api.paging import Cursor, Limit, PageOf, present_page
+from refref.web.api.schema import operation_id
 
-router = APIRouter(prefix="/v1", tags=["events"])
+router = APIRouter(prefix="/v1", tags=["events"], generate_unique_id_function=operation_id)
 
 
 @router.get("/events")

@@ -6,9 +6,12 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from refref.db.reports import Balance as BalanceRow
 from refref.db.reports import CurrencyTotals, DecisionRow, LedgerEntryRow, RewardRow
+
+TERMS_SCHEMA: JsonDict = {"x-schema": "Terms"}  # api.schema puts the reference there
 
 
 class Out(BaseModel):
@@ -72,7 +75,7 @@ class TermsVersionOut(Out):
     version: int
     effective_at: datetime
     created_at: datetime
-    terms: dict[str, Any] = Field(json_schema_extra={"$ref": "#/components/schemas/Terms"})
+    terms: dict[str, Any] = Field(json_schema_extra=TERMS_SCHEMA)
 
 
 class ProgramOut(Out):

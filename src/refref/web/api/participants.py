@@ -16,8 +16,9 @@ from refref.flows import participants as participant_flows
 from refref.web.api.call import Call, Reading, Writing
 from refref.web.api.models import CodeOut, ParticipantBalancesOut, ParticipantOut, present_balance
 from refref.web.api.paging import Cursor, Limit, PageOf, present_page
+from refref.web.api.schema import operation_id
 
-router = APIRouter(prefix="/v1", tags=["participants"])
+router = APIRouter(prefix="/v1", tags=["participants"], generate_unique_id_function=operation_id)
 
 
 class NewParticipantIn(BaseModel):

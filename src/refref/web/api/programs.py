@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-from pydantic.config import JsonDict
 from starlette.responses import Response
 
 from refref.core.refusals import Refused
@@ -18,12 +17,11 @@ from refref.db.pool import Connection
 from refref.db.programs import Program, StoredTerms
 from refref.flows import programs as program_flows
 from refref.web.api.call import Reading, Writing
-from refref.web.api.models import ProgramDetailOut, ProgramOut, TermsVersionOut
+from refref.web.api.models import TERMS_SCHEMA, ProgramDetailOut, ProgramOut, TermsVersionOut
 from refref.web.api.paging import Cursor, Limit, PageOf, before_id, present_rows
+from refref.web.api.schema import operation_id
 
-router = APIRouter(prefix="/v1", tags=["programs"])
-
-_TERMS: JsonDict = {"$ref": "#/components/schemas/Terms"}
+router = APIRouter(prefix="/v1", tags=["programs"], generate_unique_id_function=operation_id)
 
 
 class NewProgramIn(BaseModel):
@@ -31,14 +29,14 @@ class NewProgramIn(BaseModel):
 
     name: str
     connection_id: str | None = Field(default=None, description="May be left out when there is only one.")
-    terms: dict[str, Any] = Field(default_factory=dict, json_schema_extra=_TERMS)
+    terms: dict[str, Any] = Field(default_factory=dict, json_schema_extra=TERMS_SCHEMA)
     effective_at: AwareDatetime | None = Field(default=None, description="Now, unless given; may lie in the past.")
 
 
 class NewTermsIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    terms: dict[str, Any] = Field(json_schema_extra=_TERMS)
+    terms: dict[str, Any] = Field(json_schema_extra=TERMS_SCHEMA)
     effective_at: AwareDatetime | None = Field(
         default=None, description="Now, unless given; not before the last one's."
     )

@@ -33,8 +33,9 @@ from refref.web.api.models import (
     SecretOut,
 )
 from refref.web.api.paging import Cursor, Limit, PageOf, before_id, present_rows
+from refref.web.api.schema import operation_id
 
-router = APIRouter(prefix="/v1", tags=["set-up"])
+router = APIRouter(prefix="/v1", tags=["set-up"], generate_unique_id_function=operation_id)
 
 Secret = Annotated[str, Field(min_length=1, max_length=300)]
 
