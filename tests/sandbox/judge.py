@@ -41,12 +41,13 @@ def _judge(name: str) -> Any:
 
 def faults(doc: dict[str, Any]) -> list[str]:
     """What Stripe's specification finds wrong with an object or an event (and the object in it)."""
+    if doc["object"] == "list":
+        return [fault for each in doc["data"] for fault in faults(each)]
+    name = f"deleted_{doc['object']}" if doc.get("deleted") else doc["object"]
     found = [
         f"{doc['object']}.{'.'.join(str(p) for p in e.instance_path)}: {e.message}"[:400]
-        for e in _judge(doc["object"]).iter_errors(doc)
+        for e in _judge(name).iter_errors(doc)
     ]
     if doc["object"] == "event":
-        inner = doc["data"]["object"]
-        if not (inner["object"] == "list" or inner.get("deleted")):
-            found += faults(inner)
+        found += faults(doc["data"]["object"])
     return found

@@ -1,14 +1,17 @@
 """A shop on a loopback port: the sandbox served as a process would, and the real Stripe SDK talking to it."""
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
 import stripe
 from refref.sandbox import Sandbox
+from sandbox.judge import faults
 
 KEY = "sk_test_sandbox"
 CLOCK_START = "2026-01-31T00:00:00+00:00"
@@ -42,6 +45,16 @@ def serve(app: ASGIApp) -> tuple[str, Callable[[], None]]:
     return f"http://127.0.0.1:{port}", stop
 
 
-def sdk(url: str, key: str = KEY, version: str | None = None) -> stripe.StripeClient:
+class JudgedClient(stripe.RequestsClient):
+    """The SDK's own HTTP client; every good answer must pass Stripe's specification."""
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        body, status, headers = super().request(*args, **kwargs)
+        if status == 200:
+            assert faults(json.loads(body)) == []
+        return body, status, headers
+
+
+def sdk(url: str, key: str = KEY) -> stripe.StripeClient:
     """The real SDK, told to talk to the sandbox."""
-    return stripe.StripeClient(key, base_addresses={"api": url, "connect": url}, stripe_version=version)
+    return stripe.StripeClient(key, base_addresses={"api": url, "connect": url}, http_client=JudgedClient())

@@ -4,8 +4,10 @@ import httpx
 import pytest
 
 import stripe
+from refref.sandbox import Sandbox
+from refref.sandbox.wire import create_app
 from sandbox.judge import faults
-from sandbox.shop import KEY, Shop, sdk
+from sandbox.shop import CLOCK_START, KEY, Shop, sdk, serve
 
 
 def test_sells_one_off_through_a_session(shop: Shop) -> None:
@@ -224,3 +226,133 @@ def test_credit_notes_manual_invoices_and_balances(shop: Shop) -> None:
     assert (note.amount, note.refunds[0].amount_refunded, note.type) == (400, 400, "post_payment")
     assert [n.id for n in v1.credit_notes.list({"invoice": paid.id}).data] == [note.id]
     assert v1.balance.retrieve().available[0].currency == "usd"
+
+
+def test_sessions_with_inline_prices_discounts_and_promotion_codes(shop: Shop) -> None:
+    v1 = shop.client.v1
+    coupon = v1.coupons.create({"amount_off": 300, "currency": "usd", "duration": "repeating", "duration_in_months": 3})
+    code = v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}, "code": "BEA"})
+    inline = {"currency": "usd", "unit_amount": 2000, "product_data": {"name": "X"}, "recurring": {"interval": "week"}}
+    session = v1.checkout.sessions.create(
+        {
+            "mode": "subscription",
+            "line_items": [{"price_data": inline, "quantity": 2}],
+            "discounts": [{"promotion_code": code.id}],
+            "subscription_data": {"metadata": {"k": "v"}},
+            "automatic_tax": {"enabled": True},
+            "success_url": "https://example.com",
+        }
+    )
+    # 2 x 2000 - 300 = 3700, and 10 % tax on top
+    assert (session.amount_subtotal, session.amount_total) == (4000, 4070)
+    shop.sb.pay_session(session.id, email="b@example.com")
+    sub = v1.checkout.sessions.retrieve(
+        session.id, {"expand": ["subscription.discounts.source.coupon", "invoice.total_discount_amounts.discount"]}
+    ).subscription
+    assert sub.metadata["k"] == "v"
+    assert (sub.discounts[0].promotion_code, sub.discounts[0].source.coupon.amount_off) == (code.id, 300)
+    open_to_codes = v1.checkout.sessions.create(
+        {
+            "mode": "payment",
+            "line_items": [{"price": shop.once, "quantity": 1}],
+            "allow_promotion_codes": True,
+            "invoice_creation": {"enabled": True, "invoice_data": {"metadata": {"i": "1"}}},
+            "payment_intent_data": {"metadata": {"p": "1"}},
+            "shipping_options": [
+                {
+                    "shipping_rate_data": {
+                        "display_name": "Post",
+                        "type": "fixed_amount",
+                        "fixed_amount": {"amount": 700, "currency": "eur"},
+                    }
+                }
+            ],
+        }
+    )
+    shop.sb.pay_session(open_to_codes.id, email="c@example.com")
+    paid = v1.checkout.sessions.retrieve(open_to_codes.id, {"expand": ["invoice", "payment_intent"]})
+    assert (paid.invoice.total, paid.invoice.amount_shipping, paid.invoice.metadata["i"]) == (2200, 700, "1")
+    assert paid.payment_intent.metadata["p"] == "1"
+    expired = v1.checkout.sessions.create({"mode": "setup", "currency": "usd", "success_url": "https://example.com"})
+    assert v1.checkout.sessions.expire(expired.id).status == "expired"
+
+
+def test_subscriptions_are_paused_discounted_and_restarted_by_api(shop: Shop) -> None:
+    v1 = shop.client.v1
+    customer = v1.customers.create({"email": "a@example.com", "address": {"country": "DE"}}).id
+    coupon = v1.coupons.create({"percent_off": 50, "duration": "forever"}).id
+    sub = v1.subscriptions.create({"customer": customer, "items": [{"price": shop.monthly}], "trial_period_days": 14})
+    assert sub.status == "trialing"
+    assert len(v1.subscriptions.update(sub.id, {"discounts": [{"coupon": coupon}]}).discounts) == 1
+    assert (
+        v1.subscriptions.update(sub.id, {"pause_collection": {"behavior": "void"}}).pause_collection.behavior == "void"
+    )
+    shop.sb.advance_by(days=14)
+    assert v1.invoices.list({"subscription": sub.id, "status": "void"}).data[0].total == 1250
+    assert v1.subscriptions.update(sub.id, {"pause_collection": ""}).pause_collection is None
+    assert v1.subscriptions.delete_discount(sub.id).deleted
+    assert v1.subscription_items.list({"subscription": sub.id}).data[0].quantity == 1
+    assert v1.subscriptions.update(sub.id, {"cancel_at_period_end": True}).cancel_at_period_end
+    assert not v1.subscriptions.update(sub.id, {"cancel_at_period_end": False}).cancel_at_period_end
+    assert v1.customers.retrieve(customer, {"expand": ["subscriptions", "tax"]}).subscriptions.data[0].id == sub.id
+    assert v1.customers.delete(customer).deleted
+    assert v1.customers.retrieve(customer).deleted
+
+
+def test_the_rest_of_the_calls(shop: Shop) -> None:
+    v1 = shop.client.v1
+    product = v1.products.create({"name": "P", "default_price_data": {"currency": "jpy", "unit_amount": 500}})
+    price = v1.prices.create({"currency": "usd", "unit_amount": 5, "product_data": {"name": "Q"}, "nickname": "n"})
+    assert v1.prices.update(price.id, {"active": False, "metadata": {"a": "b"}}).metadata["a"] == "b"
+    assert v1.products.update(product.id, {"name": "R"}).name == "R"
+    assert v1.prices.list({"active": True, "product": product.id}).data[0].unit_amount == 500
+    rate = v1.tax_rates.create({"display_name": "VAT", "inclusive": False, "percentage": 19})
+    customer = v1.customers.create({"email": "a@example.com"}).id
+    v1.invoice_items.create({"customer": customer, "amount": 1000, "currency": "usd"})
+    draft = v1.invoices.create({"customer": customer, "default_tax_rates": [rate.id]}).id
+    v1.invoices.finalize_invoice(draft)
+    assert v1.invoices.mark_uncollectible(draft).status == "uncollectible"
+    paid = v1.invoices.pay(draft, {"paid_out_of_band": True})
+    assert (paid.total, paid.amount_paid_off_stripe) == (1190, 1190)
+    v1.invoice_items.create({"customer": customer, "amount": 900, "currency": "usd"})
+    other = v1.invoices.create({"customer": customer}).id
+    v1.invoices.finalize_invoice(other)
+    note = v1.credit_notes.create({"invoice": other, "amount": 400})
+    assert v1.credit_notes.void_credit_note(note.id).status == "void"
+    assert v1.credit_notes.line_items.list(note.id).data[0].amount == 400
+    assert v1.invoices.void_invoice(other).status == "void"
+    intent = v1.payment_intents.create({"amount": 700, "currency": "usd", "customer": customer})
+    done = v1.payment_intents.confirm(intent.id, {"payment_method": "pm_card_visa"})
+    assert done.status == "succeeded"
+    waiting = v1.payment_intents.create({"amount": 700, "currency": "usd"})
+    assert v1.payment_intents.cancel(waiting.id).status == "canceled"
+    charge = v1.charges.create({"amount": 300, "currency": "usd", "source": "tok_visa"})
+    assert v1.charges.update(charge.id, {"metadata": {"x": "y"}}).metadata["x"] == "y"
+    assert v1.balance_transactions.retrieve(str(charge.balance_transaction)).amount == 300
+    refund = shop.sb.refund(charge.id, status="pending")["id"]
+    assert v1.refunds.cancel(refund).status == "canceled"
+    dispute = shop.sb.dispute(charge.id)["id"]
+    assert v1.disputes.update(dispute, {"submit": True}).status == "under_review"
+    shop.sb.fraud_warning(charge.id)
+    assert v1.radar.early_fraud_warnings.list({"charge": charge.id}).data[0].actionable
+    assert v1.accounts.retrieve_current().id == "acct_sandbox"
+    coupon = v1.coupons.create({"percent_off": 10, "duration": "once", "applies_to": {"products": [product.id]}})
+    assert v1.coupons.update(coupon.id, {"name": "Ten"}).name == "Ten"
+    assert v1.coupons.delete(coupon.id).deleted
+
+
+def test_events_stay_in_the_version_of_their_day() -> None:
+    sb = Sandbox(clock_start=CLOCK_START, api_version="2024-06-20")
+    sb.sell(
+        price=sb.create_price(sb.create_product("P")["id"], "usd", 900, interval="month")["id"], email="a@example.com"
+    )
+    url, stop = serve(create_app(sb))
+    headers = {"authorization": f"Bearer {KEY}"}
+    asked = httpx.get(
+        f"{url}/v1/events?type=invoice.*&limit=1", headers=headers | {"stripe-version": "2026-10-28.endive"}
+    )
+    plain = httpx.get(f"{url}/v1/invoices", headers=headers)
+    stop()
+    event = asked.json()["data"][0]
+    assert (event["api_version"], event["data"]["object"]["paid"]) == ("2024-06-20", True)
+    assert plain.json()["data"][0]["paid"]

@@ -19,6 +19,7 @@ from refref.sandbox.deliveries import Deliveries
 from refref.sandbox.pages import Pages, local
 from refref.sandbox.sample import seed, tick
 from refref.sandbox.state import Sandbox
+from refref.sandbox.store import API_VERSION
 from refref.sandbox.timeline import instant, months_after
 from refref.sandbox.wire import create_app
 
@@ -37,6 +38,9 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--seed", type=int, help="write the sample history of this seed into an empty sandbox")
     flags.add_argument(
         "--clock-start", help="ISO instant; start of the history, or where the clock stands without --seed"
+    )
+    flags.add_argument(
+        "--api-version", default=API_VERSION, help="the account's version: of events, and of calls that name none"
     )
     flags.add_argument("--live-traffic", action="store_true", help="a sale every few seconds to a minute")
     flags.add_argument(
@@ -62,6 +66,7 @@ def open_sandbox(args: argparse.Namespace) -> Sandbox:
         seed=args.seed or 0,
         path=args.data / "sandbox.db" if args.data else None,
         public_url=f"http://{host}:{args.port}",
+        api_version=args.api_version,
     )
     if args.seed is not None and not sandbox.live("product"):
         seed(sandbox, args.seed, start, now, split_codes(args.refcodes), split_codes(args.promotion_codes))

@@ -294,6 +294,7 @@ class Checkout(Renewals):
             self.alter(intent, presentment_details=shown)
             self.alter(session, presentment_details=shown)
         self.alter(session, payment_intent=intent["id"])
+        self.alter(intent, _guest=session["customer_details"])
         return intent
 
     def _redeem(self, session: Doc, intent: Doc | None = None) -> None:

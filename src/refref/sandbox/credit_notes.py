@@ -134,7 +134,7 @@ class CreditNotes(Invoices):
             }
             self.alter(note, refunds=[row])
         if split["credit"]:
-            customer = self.find("customer", invoice["customer"])
+            customer = self.customer(invoice["customer"], "customer")
             entry = self.move_balance(
                 customer,
                 -split["credit"],

@@ -59,6 +59,7 @@ class Customers(Catalog):
             "tax_exempt": "none",
             "test_clock": None,
             "_card": card,
+            "_pending": [],
         }  # fmt: skip
         self.put(customer | more)
         doc = self.find("customer", customer_id)

@@ -36,11 +36,12 @@ def render_event_bytes(event: Doc, api_version: str = API_VERSION) -> bytes:
     return msgspec.json.format(msgspec.json.encode(render(event, api_version)), indent=2)
 
 
-def wanted(event_type: str, endpoint: Mapping[str, Any]) -> bool:
+def wanted(event: Mapping[str, Any], endpoint: Mapping[str, Any]) -> bool:
     """Whether an endpoint asked for that type of event and its version knows it."""
-    if endpoint["status"] != "enabled" or not known(event_type, endpoint["api_version"] or API_VERSION):
+    version = endpoint["api_version"] or event["api_version"]
+    if endpoint["status"] != "enabled" or not known(event["type"], version):
         return False
-    return event_type in endpoint["enabled_events"] or "*" in endpoint["enabled_events"]
+    return event["type"] in endpoint["enabled_events"] or "*" in endpoint["enabled_events"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Deliveries:
 
     def send(self, event: Doc, endpoint: Doc) -> int:
         """Send an event to one endpoint if it wants it; returns how many deliveries that makes."""
-        if not wanted(event["type"], endpoint) or self._rng.randrange(100) < self.weather.drop_percent:
+        if not wanted(event, endpoint) or self._rng.randrange(100) < self.weather.drop_percent:
             return 0
         copies = 1 + self.weather.duplicate
         self._open += copies
@@ -167,7 +168,7 @@ class Deliveries:
         if not self.sandbox.has("webhook_endpoint", delivery.endpoint):
             return True
         endpoint = self.sandbox.find("webhook_endpoint", delivery.endpoint)
-        body = render_event_bytes(delivery.event, endpoint["api_version"] or API_VERSION)
+        body = render_event_bytes(delivery.event, endpoint["api_version"] or delivery.event["api_version"])
         headers = {
             "content-type": "application/json; charset=utf-8",
             "stripe-signature": sign(body, endpoint["_secret"], int(self._clock())),

@@ -1,6 +1,10 @@
 """The shape of an invoice before anything is on it."""
 
-from refref.sandbox.store import Doc
+from collections.abc import Sequence
+
+from refref.sandbox.store import Doc, copy_of
+
+EMBEDDED_LINES = 10
 
 # What an invoice starts without.
 UNSET = (
@@ -45,6 +49,7 @@ def blank_invoice(invoice_id: str, customer: Doc, currency: str, reason: str, no
         "account_country": "US",
         "account_name": "Sample Merchant",
         "amount_due": 0,
+        "_links": [],
         "amount_overpaid": 0,
         "amount_paid": 0,
         "amount_paid_off_stripe": 0,
@@ -75,6 +80,17 @@ def blank_invoice(invoice_id: str, customer: Doc, currency: str, reason: str, no
         "status_transitions": {"finalized_at": None, "marked_uncollectible_at": None, "paid_at": None,
                                "voided_at": None},
     }  # fmt: skip
+
+
+def embedded_lines(lines: Sequence[Doc], invoice_id: str) -> Doc:
+    """The first lines, as an invoice carries them; the others are fetched from `url`."""
+    return {
+        "object": "list",
+        "data": copy_of(list(lines[:EMBEDDED_LINES])),
+        "has_more": len(lines) > EMBEDDED_LINES,
+        "total_count": len(lines),
+        "url": f"/v1/invoices/{invoice_id}/lines",
+    }
 
 
 def invoice_parent(subscription: Doc) -> Doc:

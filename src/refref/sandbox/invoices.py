@@ -7,11 +7,9 @@ from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.errors import StripeError
 from refref.sandbox.ids import scramble
 from refref.sandbox.invoice_lines import LineDraft, item_parent, line_of, pricing_of, reductions, totals_of
-from refref.sandbox.invoice_shape import blank_invoice, invoice_parent, shipping_cost
+from refref.sandbox.invoice_shape import blank_invoice, embedded_lines, invoice_parent, shipping_cost
 from refref.sandbox.refunds import Refunds
 from refref.sandbox.store import Doc, acted, copy_of
-
-EMBEDDED_LINES = 10
 
 
 class Invoices(Refunds):
@@ -77,14 +75,17 @@ class Invoices(Refunds):
             "_credited": draft.credited,
         }
         self.put(item)
+        owner = self.find("customer", customer)
+        self.alter(owner, _pending=[*owner["_pending"], item["id"]])
         self.emit("invoiceitem.created", item)
         return item
 
     def pending_drafts(self, customer: str, currency: str, subscription: str | None) -> list[LineDraft]:
         """The customer's pending items as lines (items of another subscription wait for its own invoice)."""
         found = []
-        for item in self.live("invoiceitem"):
-            if item["invoice"] is not None or item["customer"] != customer or item["currency"] != currency:
+        for item_id in self.find("customer", customer)["_pending"]:
+            item = self.find("invoiceitem", item_id)
+            if item["currency"] != currency:
                 continue
             details = (item["parent"] or {}).get("subscription_details", {})
             if details.get("subscription") not in (None, subscription):
@@ -173,9 +174,7 @@ class Invoices(Refunds):
             self.put(line_of(self.ids.make("line_item"), invoice_id, currency, draft, amounts, rate))
             for draft, amounts in zip(drafts, reduced, strict=True)
         ]
-        for draft in drafts:
-            if draft.invoice_item is not None:
-                self.alter(self.find("invoiceitem", draft.invoice_item), invoice=invoice_id)
+        self._use_items(customer, [d.invoice_item for d in drafts if d.invoice_item is not None], invoice_id)
         start, end = period or (self.now, self.now)
         invoice = blank_invoice(invoice_id, customer, currency, reason, self.now) | totals_of(lines, shipping)
         invoice |= {
@@ -188,13 +187,7 @@ class Invoices(Refunds):
             "period_start": start,
             "_discounts": copy_of(list(discounts)),
             "_lines": [line["id"] for line in lines],
-            "lines": {
-                "object": "list",
-                "data": copy_of(lines[:EMBEDDED_LINES]),
-                "has_more": len(lines) > EMBEDDED_LINES,
-                "total_count": len(lines),
-                "url": f"/v1/invoices/{invoice_id}/lines",
-            },
+            "lines": embedded_lines(lines, invoice_id),
         }
         if shipping:
             invoice["shipping_cost"] = shipping_cost(shipping)
@@ -205,6 +198,13 @@ class Invoices(Refunds):
         self.put(invoice)
         self.emit("invoice.created", invoice)
         return invoice
+
+    def _use_items(self, customer: Doc, items: Sequence[str], invoice_id: str) -> None:
+        """These items are pending no more."""
+        for item in items:
+            self.alter(self.find("invoiceitem", item), invoice=invoice_id)
+        if items:
+            self.alter(customer, _pending=[i for i in customer["_pending"] if i not in items])
 
     @acted("api")
     def finalize_invoice(self, invoice: str) -> Doc:
@@ -294,7 +294,7 @@ class Invoices(Refunds):
 
     def _payment_link(self, invoice: Doc, wanted: int, description: str | None) -> Doc:
         """The open invoice_payment of that amount, or a new one with a new payment intent."""
-        links = [p for p in self.live("invoice_payment") if p["invoice"] == invoice["id"]]
+        links = [self.find("invoice_payment", link) for link in invoice["_links"]]
         for link in links:
             if link["status"] == "open" and link["amount_requested"] == wanted:
                 return link
@@ -308,9 +308,11 @@ class Invoices(Refunds):
         """An open invoice_payment between an invoice and a payment intent."""
         if is_default:
             self.alter(invoice, _payment_intent=intent["id"])
+        link_id = self.ids.make("invoice_payment")
+        self.alter(invoice, _links=[*invoice["_links"], link_id])
         return self.put(
             {
-                "id": self.ids.make("invoice_payment"),
+                "id": link_id,
                 "object": "invoice_payment",
                 "amount_paid": None,
                 "amount_requested": intent["amount"],

@@ -157,7 +157,9 @@ class Payments(Customers):
     ) -> Doc:
         """A charge on its way (status pending); nothing is emitted yet."""
         charge_id = self.ids.make("charge")
-        buyer: Doc = {} if customer is None else self.find("customer", customer)
+        buyer: Doc = (intent or {}).get("_guest") or {}
+        if customer is not None:
+            buyer = self.find("customer", customer)
         charge = blank_charge(charge_id, buyer, self.now) | {
             "amount": amount,
             "currency": currency.lower(),

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.checkout import Checkout
 from refref.sandbox.errors import StripeError
-from refref.sandbox.store import Doc, acted
+from refref.sandbox.store import API_VERSION, Doc, acted
 from refref.sandbox.subscriptions import EXPIRES_AFTER, LIVE
 from refref.sandbox.timeline import DAY, instant, months_after
 
@@ -25,10 +25,11 @@ class Sandbox(Checkout):
         seed: int = 0,
         path: Path | str | None = None,
         public_url: str = "http://127.0.0.1:8420",
+        api_version: str = API_VERSION,
     ) -> None:
         self._agenda: list[tuple[int, int, str, str]] = []
         self._planned = 0
-        super().__init__(clock_start=clock_start, seed=seed, path=path, public_url=public_url)
+        super().__init__(clock_start=clock_start, seed=seed, path=path, public_url=public_url, api_version=api_version)
         for sub in self.live("subscription"):
             self._plan_again(sub)
         for session in self.live("checkout.session"):

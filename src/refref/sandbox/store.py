@@ -73,7 +73,9 @@ class Store:
         seed: int = 0,
         path: Path | str | None = None,
         public_url: str = "http://127.0.0.1:8420",
+        api_version: str = API_VERSION,
     ) -> None:
+        self.api_version = api_version
         self.now = instant(clock_start)
         self.ids = Ids(seed)
         self.public_url = public_url
@@ -154,7 +156,7 @@ class Store:
         event = {
             "id": self.ids.make("event"),
             "object": "event",
-            "api_version": API_VERSION,
+            "api_version": self.api_version,
             "created": self.now,
             "data": data,
             "livemode": False,

@@ -108,7 +108,7 @@ def _endpoint(wire: Wire, call: Call, accepts: frozenset[str]) -> Answer:
 
 async def _served(wire: Wire, call: Call, accepts: frozenset[str], request: Request, request_id: str) -> Response:
     key = wire.check_key(request)
-    version = request.headers.get("stripe-version", API_VERSION)
+    version = request.headers.get("stripe-version", wire.sandbox.api_version)
     if not VERSION.match(version):
         raise StripeError(f"Invalid Stripe API version: {version}")
     text = request.url.query if request.method == "GET" else (await request.body()).decode()
@@ -136,7 +136,7 @@ def _called(
     try:
         with sb.requested(*identity):
             found = call(sb, params, request.path_params.get("id", ""))
-            rendered = render(found, version)
+            rendered = _rendered(found, version)
             if "secret" in found and found.get("object") == "webhook_endpoint":
                 rendered["secret"] = found["secret"]
             return 200, expand(sb, rendered, params.rows("expand"), version)
@@ -144,6 +144,13 @@ def _called(
         if error.status != 402:
             raise
         return 402, error.body(identity[0])
+
+
+def _rendered(found: Doc, version: str) -> Doc:
+    """An answer in the version asked for; an event stays in the version of its day."""
+    if found.get("object") == "list":
+        return {**found, "data": [_rendered(each, version) for each in found["data"]]}
+    return render(found, found["api_version"] if found.get("object") == "event" else version)
 
 
 def _replayed(kept: Kept, asked: str, token: str, request_id: str) -> Response:
