@@ -135,6 +135,18 @@ async def mark_code_dirty(tx: Connection, organization_id: str, connection_id: s
     return int(tag.rsplit(" ", 1)[-1])
 
 
+async def mark_connection_dirty(tx: Connection, organization_id: str, connection_id: str) -> None:
+    """Ask for every scope of a connection to be settled again: terms changed for the past."""
+    await tx.execute(
+        """
+        insert into dirty_scope select distinct $1, $2, scope_id from fact
+        where organization_id = $1 and connection_id = $2 on conflict do nothing
+        """,
+        organization_id,
+        connection_id,
+    )
+
+
 async def take_dirty(tx: Connection, organization_id: str, connection_id: str, limit: int) -> list[str]:
     """Take scopes off the list; they are settled in the same transaction."""
     rows = await tx.fetch(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from refref.core.refusals import Refused
-from refref.db import audit, connections, participants, programs
+from refref.db import audit, connections, facts, inbox, participants, programs
 from refref.db.participants import Participant, ParticipantCode
 from refref.db.pool import Connection
 from refref.flows.checks import check_choice, check_email, check_instant, check_name
@@ -206,6 +206,8 @@ async def _insert_code(
     )
     if not await participants.insert_code(tx, made):
         raise Refused("code_taken", "This code is or was in use on this connection. Choose another.", field)
+    if await facts.mark_code_dirty(tx, owner.organization_id, owner.connection_id, made.code):
+        await inbox.wake_pumps(tx)  # sales carried the code before anybody owned it
     await audit.record(
         tx,
         owner.organization_id,

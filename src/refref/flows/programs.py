@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from refref.core.refusals import Refused
 from refref.core.terms import Terms, terms_to_json
-from refref.db import audit, connections, programs
+from refref.db import audit, connections, facts, inbox, programs
 from refref.db.pool import Connection
 from refref.db.programs import Program, StoredTerms
 from refref.flows.checks import check_instant, check_name
@@ -34,7 +34,8 @@ async def create_program(
     connection = await connections.connection_by_id(tx, organization_id, connection_id)
     if connection is None:
         raise Refused("unknown_connection", "There is no connection with this id.", "connection_id")
-    starts_at = now + timedelta(seconds=connection.clock_ahead_s) if effective_at is None else effective_at
+    there = now + timedelta(seconds=connection.clock_ahead_s)
+    starts_at = there if effective_at is None else check_instant(effective_at, "effective_at")
     program = Program(
         organization_id=organization_id,
         program_id=new_id("program"),
@@ -45,7 +46,10 @@ async def create_program(
     )
     await programs.insert_program(tx, program)
     await audit.record(tx, organization_id, at=now, actor=actor, action="program.create", subject=program.program_id)
-    return program, await _insert_version(tx, program, 1, check_instant(starts_at, "effective_at"), terms, actor, now)
+    first = await _insert_version(tx, program, 1, starts_at, terms, actor, now)
+    if starts_at < there:
+        await _settle_the_past_again(tx, program)
+    return program, first
 
 
 async def publish_terms(
@@ -70,8 +74,9 @@ async def publish_terms(
     connection = await connections.connection_by_id(tx, organization_id, program.connection_id)
     assert last is not None
     assert connection is not None
+    there = now + timedelta(seconds=connection.clock_ahead_s)
     if effective_at is None:
-        starts_at = max(last.effective_at, now + timedelta(seconds=connection.clock_ahead_s))
+        starts_at = max(last.effective_at, there)
     else:
         starts_at = check_instant(effective_at, "effective_at")
     if starts_at < last.effective_at:
@@ -80,7 +85,16 @@ async def publish_terms(
             f"Version {last.version} takes effect at {last.effective_at:%Y-%m-%dT%H:%M:%SZ}; the next may not before.",
             "effective_at",
         )
-    return await _insert_version(tx, program, last.version + 1, starts_at, terms, actor, now)
+    made = await _insert_version(tx, program, last.version + 1, starts_at, terms, actor, now)
+    if starts_at < there:
+        await _settle_the_past_again(tx, program)
+    return made
+
+
+async def _settle_the_past_again(tx: Connection, program: Program) -> None:
+    """Terms that took effect in the past may change what past sales earn."""
+    await facts.mark_connection_dirty(tx, program.organization_id, program.connection_id)
+    await inbox.wake_pumps(tx)
 
 
 async def _insert_version(
