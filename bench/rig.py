@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from refref.core.terms import Terms  # noqa: E402 - after the path is set
+from refref.core.terms import Duration, Terms  # noqa: E402 - after the path is set
 from refref.db.embedded import EmbeddedPostgres, query  # noqa: E402
 from refref.db.migrate import upgrade  # noqa: E402
 from refref.db.pool import Database  # noqa: E402
@@ -97,7 +97,7 @@ def rig(*, customers: int = 0, terms: Terms | None = None) -> Iterator[Rig]:
         with postgres:
             upgrade(postgres.dsn)
             made = Rig(folder, postgres, postgres.dsn, port=free_port())
-            asyncio.run(_set_up(made, terms or Terms()))
+            asyncio.run(_set_up(made, terms or Terms(duration=Duration("forever"), attribution_window_days=3650)))
             if customers:
                 asyncio.run(add_customers(made, customers))
             try:

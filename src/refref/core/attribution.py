@@ -18,7 +18,7 @@ GRACE_S = DAY_S  # a carrier without a click instant covers payments up to a day
 _RANK = {kind: rank for rank, kind in enumerate(PRECEDENCE)}
 
 
-class CodeOwner(msgspec.Struct, frozen=True):
+class CodeOwner(msgspec.Struct, frozen=True, gc=False):
     """Whose code it is. `deactivated_at`: from then on it binds nobody new."""
 
     participant_id: str
@@ -26,7 +26,7 @@ class CodeOwner(msgspec.Struct, frozen=True):
     deactivated_at: int | None = None
 
 
-class Evidence(msgspec.Struct, frozen=True, array_like=True):
+class Evidence(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One carrier and what became of it. `verdict`: used, lower, later, unknown_code, inactive_code, other_program."""
 
     kind: CarrierKind
@@ -39,7 +39,7 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True):
     clicked_at: int | None = None
 
 
-class Binding(msgspec.Struct, frozen=True):
+class Binding(msgspec.Struct, frozen=True, gc=False):
     """The bond of a referee to a participant: by which carrier, since when, and from when payments are covered.
 
     `sale_key`: the sale that brought the carrier, which is covered whenever it was paid; "" for a carrier without one.
@@ -54,7 +54,7 @@ class Binding(msgspec.Struct, frozen=True):
     evidence: tuple[Evidence, ...]
 
 
-class Found(msgspec.Struct, frozen=True):
+class Found(msgspec.Struct, frozen=True, gc=False):
     """A carrier with the object it stands on and the group of carriers that it belongs to."""
 
     carrier: Carrier

@@ -13,7 +13,7 @@ from refref.core.sales import Sale
 from refref.core.terms import Terms
 
 
-class BaseLine(msgspec.Struct, frozen=True, array_like=True):
+class BaseLine(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One line in a decision: `amount` as billed, `net` what it adds to the base before scaling; `left_out` a code."""
 
     id: str
@@ -23,7 +23,7 @@ class BaseLine(msgspec.Struct, frozen=True, array_like=True):
     left_out: str = ""
 
 
-class Base(msgspec.Struct, frozen=True, array_like=True):
+class Base(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """How the base came about: `eligible` is scaled by `paid` / `total` and rounded half up to `amount`.
 
     `lines_net` is the sum of all lines; where it differs from the sale's own `net`, eligible lines are scaled to it.

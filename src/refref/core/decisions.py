@@ -34,7 +34,7 @@ REASONS: dict[str, str] = {
 }
 
 
-class RuleOutcome(msgspec.Struct, frozen=True, array_like=True):
+class RuleOutcome(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What one rule made of one payment. `amount` before reversals; `reason` is set unless rewarded."""
 
     rule_id: str
@@ -46,7 +46,7 @@ class RuleOutcome(msgspec.Struct, frozen=True, array_like=True):
     reversed: int = 0
 
 
-class Decision(msgspec.Struct, frozen=True, array_like=True):
+class Decision(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The explanation of one payment in one program ("" when no program is concerned). Minor units, seconds."""
 
     payment_key: str

@@ -20,14 +20,14 @@ from refref.core.sales import Sale, SaleStatus, is_customer_id, sales_of
 from refref.core.terms import RewardRule, Terms, TermsVersion
 
 
-class Program(msgspec.Struct, frozen=True):
+class Program(msgspec.Struct, frozen=True, gc=False):
     """A program as derive needs it; `terms` in order of version."""
 
     program_id: str
     terms: tuple[TermsVersion, ...]
 
 
-class Config(msgspec.Struct, frozen=True):
+class Config(msgspec.Struct, frozen=True, gc=False):
     """What the merchant set up, as far as the scope at hand needs it.
 
     `codes`: look-up key -> owner; `emails`: participant -> e-mail addresses that are theirs (normalised), the ones of
@@ -40,7 +40,7 @@ class Config(msgspec.Struct, frozen=True):
     card_emails: frozenset[str] = frozenset()
 
 
-class DerivedReward(msgspec.Struct, frozen=True):
+class DerivedReward(msgspec.Struct, frozen=True, gc=False):
     """A reward that should exist. `location` is pending, payable or held; `ids` are all keys the payment ever had."""
 
     program_id: str
@@ -58,7 +58,7 @@ class DerivedReward(msgspec.Struct, frozen=True):
     hold_until: int
 
 
-class DerivedReferral(msgspec.Struct, frozen=True):
+class DerivedReferral(msgspec.Struct, frozen=True, gc=False):
     """A referral that should exist; `status` active or flagged."""
 
     program_id: str
@@ -71,7 +71,7 @@ class DerivedReferral(msgspec.Struct, frozen=True):
     status: str
 
 
-class DerivedCustomer(msgspec.Struct, frozen=True):
+class DerivedCustomer(msgspec.Struct, frozen=True, gc=False):
     stripe_customer_id: str
     email: str | None
     name: str | None
@@ -79,7 +79,7 @@ class DerivedCustomer(msgspec.Struct, frozen=True):
     is_deleted: bool
 
 
-class Derived(msgspec.Struct, frozen=True):
+class Derived(msgspec.Struct, frozen=True, gc=False):
     decisions: tuple[Decision, ...]
     rewards: tuple[DerivedReward, ...]
     referrals: tuple[DerivedReferral, ...]
@@ -133,12 +133,12 @@ def normal_email(email: str) -> str:
 
 def scope_emails(facts: Sequence[Fact]) -> frozenset[str]:
     """Every e-mail address that the scope's customer used, normalised."""
-    emails = set()
-    for fact in facts:
-        state = fact.state
-        if isinstance(state, CustomerState | SessionState | InvoiceState | ChargeState) and state.email:
-            emails.add(normal_email(state.email))
-    return frozenset(emails)
+    told = {fact.state.email for fact in facts if isinstance(fact.state, _WITH_EMAIL)}
+    return frozenset([normal_email(email) for email in told if email])
+
+
+_BUYER_EMAIL = (SessionState, InvoiceState)
+_WITH_EMAIL = (CustomerState, SessionState, InvoiceState, ChargeState)
 
 
 def _cards(facts: Sequence[Fact]) -> frozenset[str]:
@@ -173,7 +173,7 @@ def _customers(facts: Sequence[Fact], sales: Sequence[Sale]) -> list[DerivedCust
     for sale in sales:
         for fact in sale.facts if sale.customer_id else ():
             state = fact.state
-            if isinstance(state, SessionState | InvoiceState) and state.email:
+            if isinstance(state, _BUYER_EMAIL) and state.email:
                 emails.setdefault(sale.customer_id or "", state.email)
     rows = []
     for fact in facts:

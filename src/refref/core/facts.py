@@ -45,7 +45,7 @@ class CarrierKind(StrEnum):
 PRECEDENCE: tuple[CarrierKind, ...] = tuple(CarrierKind)
 
 
-class Carrier(msgspec.Struct, frozen=True, array_like=True, order=True):
+class Carrier(msgspec.Struct, frozen=True, gc=False, array_like=True, order=True):
     """One referral identifier on one Stripe object; `seen_at` is the earliest instant at which it is known there."""
 
     kind: CarrierKind
@@ -55,7 +55,7 @@ class Carrier(msgspec.Struct, frozen=True, array_like=True, order=True):
     clicked_at: int | None = None
 
 
-class Line(msgspec.Struct, frozen=True, array_like=True):
+class Line(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One invoice or checkout line. `amount` as billed (before discounts; with tax only where tax is inclusive)."""
 
     id: str
@@ -71,7 +71,7 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
     description: str = ""
 
 
-class CustomerState(msgspec.Struct, frozen=True, array_like=True, tag="cus"):
+class CustomerState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="cus"):
     email: str | None = None
     name: str | None = None
     country: str | None = None
@@ -79,7 +79,7 @@ class CustomerState(msgspec.Struct, frozen=True, array_like=True, tag="cus"):
     created_at: int | None = None
 
 
-class SessionState(msgspec.Struct, frozen=True, array_like=True, tag="ses"):
+class SessionState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="ses"):
     """A Checkout Session. `payment_status`: paid, unpaid, no_payment_required; `status`: open, complete, expired."""
 
     mode: str  # payment, subscription, setup
@@ -96,7 +96,7 @@ class SessionState(msgspec.Struct, frozen=True, array_like=True, tag="ses"):
     lines: tuple[Line, ...] | None = None  # None until fetched; webhooks never carry them
 
 
-class SubscriptionState(msgspec.Struct, frozen=True, array_like=True, tag="sub"):
+class SubscriptionState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="sub"):
     status: str
     currency: str | None = None
     products: tuple[str, ...] = ()
@@ -110,7 +110,7 @@ class SubscriptionState(msgspec.Struct, frozen=True, array_like=True, tag="sub")
     ended_at: int | None = None
 
 
-class InvoiceState(msgspec.Struct, frozen=True, array_like=True, tag="inv"):
+class InvoiceState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="inv"):
     """An invoice. `status`: draft, open, paid, void, uncollectible.
 
     `amount_paid` always includes money paid out of band, in every API version (Stripe excludes it before basil);
@@ -135,21 +135,21 @@ class InvoiceState(msgspec.Struct, frozen=True, array_like=True, tag="inv"):
     has_all_lines: bool = True
 
 
-class InvoicePaymentState(msgspec.Struct, frozen=True, array_like=True, tag="inp"):
+class InvoicePaymentState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="inp"):
     status: str
     amount_paid: int = 0
     currency: str | None = None
     paid_at: int | None = None
 
 
-class PaymentIntentState(msgspec.Struct, frozen=True, array_like=True, tag="pi"):
+class PaymentIntentState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="pi"):
     status: str
     currency: str
     amount_received: int
     created_at: int = 0
 
 
-class ChargeState(msgspec.Struct, frozen=True, array_like=True, tag="ch"):
+class ChargeState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="ch"):
     """A charge; `amount_refunded` is cumulative at `Fact.seen_at`."""
 
     status: str
@@ -161,7 +161,7 @@ class ChargeState(msgspec.Struct, frozen=True, array_like=True, tag="ch"):
     card_fingerprint: str | None = None
 
 
-class RefundState(msgspec.Struct, frozen=True, array_like=True, tag="re"):
+class RefundState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="re"):
     """`status`: pending, requires_action, succeeded, failed, canceled; "" where only a credit note named the refund."""
 
     status: str
@@ -170,7 +170,7 @@ class RefundState(msgspec.Struct, frozen=True, array_like=True, tag="re"):
     created_at: int = 0
 
 
-class DisputeState(msgspec.Struct, frozen=True, array_like=True, tag="dp"):
+class DisputeState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="dp"):
     """`status` as Stripe's. Whether money moved is told by the marks `funds_withdrawn` and `funds_reinstated`."""
 
     status: str
@@ -179,14 +179,14 @@ class DisputeState(msgspec.Struct, frozen=True, array_like=True, tag="dp"):
     created_at: int = 0
 
 
-class CreditNoteLine(msgspec.Struct, frozen=True, array_like=True):
+class CreditNoteLine(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One line of a credit note; `amount` net: without tax, after discounts."""
 
     invoice_line_id: str | None
     amount: int
 
 
-class CreditNoteState(msgspec.Struct, frozen=True, array_like=True, tag="cn"):
+class CreditNoteState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="cn"):
     """A credit note. `refunds` pairs each refund id with its amount; `amount_other` went to balance or out of band."""
 
     status: str  # issued, void
@@ -212,7 +212,7 @@ State = (
 )
 
 
-class Fact(msgspec.Struct, frozen=True, array_like=True):
+class Fact(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """All that is known of one Stripe object.
 
     `rank`, `seen_at`, `weight` order snapshots: the greatest wins (`rank` grows along the object's life cycle,

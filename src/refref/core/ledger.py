@@ -17,7 +17,7 @@ EXPENSE = "expense"
 _MOVE_KIND = {PAYABLE: "mature", HELD: "hold", PENDING: "release"}
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One entry with its one posting. Accounts are (name, owner id); `amount` is positive minor units of `currency`."""
 
     entry_id: str
@@ -30,7 +30,7 @@ class Entry(msgspec.Struct, frozen=True):
     destination: tuple[str, str]
 
 
-class BookedReward(msgspec.Struct, frozen=True):
+class BookedReward(msgspec.Struct, frozen=True, gc=False):
     """A reward as the books have it. `status`: pending, payable, held, reversed."""
 
     reward_id: str
@@ -49,7 +49,7 @@ class BookedReward(msgspec.Struct, frozen=True):
     entry_count: int
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Plan(msgspec.Struct, frozen=True, gc=False):
     """Rewards to write (new ones and changed ones) and the entries to post with them."""
 
     added: tuple[BookedReward, ...]

@@ -21,7 +21,7 @@ _DISPUTE_LOST = ("lost", "appeal_needs_response", "appeal_under_review")
 _REVERSING_KINDS = frozenset((Kind.REFUND, Kind.DISPUTE, Kind.CREDIT_NOTE))
 
 
-class ReversalItem(msgspec.Struct, frozen=True, array_like=True):
+class ReversalItem(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One thing that took money back: `amount` with tax; `base_part` the base it took, as (numerator, denominator)
     where a credit note named the lines, else None (in proportion to the money). `effect`: reversed, held, none."""
 
@@ -33,7 +33,7 @@ class ReversalItem(msgspec.Struct, frozen=True, array_like=True):
     base_part: tuple[int, int] | None = None
 
 
-class Reversal(msgspec.Struct, frozen=True):
+class Reversal(msgspec.Struct, frozen=True, gc=False):
     """All that went back of one sale: `refunded` of `paid` (never more), and whether an open dispute holds rewards."""
 
     refunded: int

@@ -31,7 +31,7 @@ class SaleStatus(StrEnum):
     UNPAID = "unpaid"  # draft, open, void, uncollectible, expired
 
 
-class Sale(msgspec.Struct, frozen=True):
+class Sale(msgspec.Struct, frozen=True, gc=False):
     """One sale: what was due, what moved, and the facts that tell it. Amounts in minor units of `currency`.
 
     `total` is what the invoice or session came to, with tax and shipping; `paid` what moved of it (never more).

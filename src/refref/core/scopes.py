@@ -10,7 +10,7 @@ from refref.core.facts import Fact, Kind, merge
 from refref.core.sales import is_customer_id
 
 
-class Merged(msgspec.Struct, frozen=True):
+class Merged(msgspec.Struct, frozen=True, gc=False):
     """What a batch of facts does to the facts already known.
 
     `changed`: ids of facts to write; `facts`: every fact of every scope concerned; `scopes`: id -> scope of each;

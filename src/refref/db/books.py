@@ -28,23 +28,25 @@ class ScopeBooks:
 
 
 _READ = """
-select 'd' as what, scope_id, payment_key as a, program_id as b, null as c, null as d, null as e, null as f,
-       null as g, null::bigint as m, null::bigint as n, null::bigint as o, null::bigint as p, null::bigint as q,
-       digest as body
-from decision where organization_id = $1 and connection_id = $2 and scope_id = any ($3)
-union all
-select 'c', scope_id, stripe_customer_id, email, name, null, null, null, null,
-       extract(epoch from created_at)::bigint, is_deleted::int, null, null, null, null
-from customer where organization_id = $1 and connection_id = $2 and scope_id = any ($3)
-union all
-select 'b', scope_id, referral_id, program_id, referee_id, participant_id, carrier_kind, carrier_value,
-       campaign || E'\\n' || status, extract(epoch from bound_at)::bigint, null, null, null, null, null
-from referral where organization_id = $1 and connection_id = $2 and scope_id = any ($3)
-union all
-select 'r', scope_id, reward_id, program_id, rule_id, participant_id, payment_key, referee_id,
-       currency || E'\\n' || status || E'\\n' || terms_version, amount_minor, reversed_minor,
-       extract(epoch from occurred_at)::bigint, extract(epoch from hold_until)::bigint, entry_count, null
-from reward where organization_id = $1 and connection_id = $2 and scope_id = any ($3)
+select x.* from unnest($3::text[]) as wanted (scope_id) cross join lateral (
+  select 'd' as what, scope_id, payment_key as a, program_id as b, null as c, null as d, null as e, null as f,
+         null as g, null::bigint as m, null::bigint as n, null::bigint as o, null::bigint as p, null::bigint as q,
+         digest as body
+  from decision where organization_id = $1 and connection_id = $2 and scope_id = wanted.scope_id
+  union all
+  select 'c', scope_id, stripe_customer_id, email, name, null, null, null, null,
+         extract(epoch from created_at)::bigint, is_deleted::int, null, null, null, null
+  from customer where organization_id = $1 and connection_id = $2 and scope_id = wanted.scope_id
+  union all
+  select 'b', scope_id, referral_id, program_id, referee_id, participant_id, carrier_kind, carrier_value,
+         campaign || E'\\n' || status, extract(epoch from bound_at)::bigint, null, null, null, null, null
+  from referral where organization_id = $1 and connection_id = $2 and scope_id = wanted.scope_id
+  union all
+  select 'r', scope_id, reward_id, program_id, rule_id, participant_id, payment_key, referee_id,
+         currency || E'\\n' || status || E'\\n' || terms_version, amount_minor, reversed_minor,
+         extract(epoch from occurred_at)::bigint, extract(epoch from hold_until)::bigint, entry_count, null
+  from reward where organization_id = $1 and connection_id = $2 and scope_id = wanted.scope_id
+) x
 """
 
 

@@ -79,8 +79,11 @@ async def due_work(tx: Connection, organization_id: str, connection_id: str, lim
           where organization_id = $1 and connection_id = $2 and state = 'pending' and due_at <= now()
           order by event_seq limit $3
         ) i
-        join stripe_event e on e.organization_id = $1 and e.connection_id = $2 and e.event_seq = i.event_seq
-        order by e.event_seq
+        cross join lateral (
+          select * from stripe_event e
+          where e.organization_id = $1 and e.connection_id = $2 and e.event_seq = i.event_seq limit 1
+        ) e
+        order by i.event_seq
         """,
         organization_id,
         connection_id,

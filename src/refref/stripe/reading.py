@@ -42,7 +42,7 @@ class Need(msgspec.Struct, frozen=True, order=True):
     stripe_id: str
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """The facts of one event, one per Stripe object, and the needs, each once; both in a stable order."""
 
     facts: tuple[Fact, ...] = ()

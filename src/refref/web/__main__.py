@@ -11,6 +11,7 @@ import uvicorn
 from refref.db.failures import UNREACHABLE
 from refref.db.pool import Database
 from refref.logs import configure_logs
+from refref.runtime import run_process
 from refref.settings import Settings, SettingsError, load_settings
 from refref.web.app import create_app
 
@@ -62,20 +63,11 @@ def main() -> int:
         return 2
     configure_logs(settings.log_level)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(serve(settings))
+        run_process(serve(settings))
     except UNREACHABLE as error:
         print(f"refref: the database cannot be reached: {type(error).__name__}", file=sys.stderr)
         return 1
     return 0
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if sys.platform == "win32":
-        return None
-    import uvloop
-
-    return uvloop.new_event_loop
 
 
 if __name__ == "__main__":

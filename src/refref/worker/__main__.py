@@ -9,6 +9,7 @@ import sys
 from refref.db.failures import UNREACHABLE
 from refref.db.pool import Database
 from refref.logs import configure_logs
+from refref.runtime import run_process
 from refref.settings import Settings, SettingsError, load_settings
 from refref.vault import Vault
 from refref.worker.loop import run_worker
@@ -51,7 +52,7 @@ def main() -> int:
         return 2
     configure_logs(settings.log_level)
     try:
-        asyncio.run(work(settings))
+        run_process(work(settings))
     except UNREACHABLE as error:
         print(f"refref: the database cannot be reached: {type(error).__name__}", file=sys.stderr)
         return 1

@@ -286,6 +286,7 @@ create table customer (
   is_deleted         boolean not null default false,
   primary key (organization_id, connection_id, stripe_customer_id)
 );
+create index customer_by_scope on customer (organization_id, connection_id, scope_id);
 create index customer_by_email on customer (organization_id, connection_id, lower(email));
 
 -- The bond of a referee (a customer, or a guest's scope) to a participant.
