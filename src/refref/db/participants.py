@@ -105,19 +105,6 @@ async def code_by_value(tx: Connection, organization_id: str, connection_id: str
     return None if row is None else ParticipantCode(**row)
 
 
-async def codes_of_participants(
-    tx: Connection, organization_id: str, participant_ids: list[str]
-) -> list[ParticipantCode]:
-    """The codes of several participants, oldest first."""
-    rows = await tx.fetch(
-        f"select {_CODE_COLUMNS} from participant_code where organization_id = $1 and participant_id = any($2)"  # noqa: S608 - a constant
-        " order by created_at, code",
-        organization_id,
-        participant_ids,
-    )
-    return [ParticipantCode(**row) for row in rows]
-
-
 async def deactivate_code(
     tx: Connection, organization_id: str, connection_id: str, code: str, deactivated_at: datetime
 ) -> None:

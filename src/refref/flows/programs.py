@@ -75,10 +75,7 @@ async def publish_terms(
     assert last is not None
     assert connection is not None
     there = now + timedelta(seconds=connection.clock_ahead_s)
-    if effective_at is None:
-        starts_at = max(last.effective_at, there)
-    else:
-        starts_at = check_instant(effective_at, "effective_at")
+    starts_at = max(last.effective_at, there) if effective_at is None else check_instant(effective_at, "effective_at")
     if starts_at < last.effective_at:
         raise Refused(
             "terms_out_of_order",

@@ -1,0 +1,273 @@
+"""Two walls stand between tenants: the organization in every query, and row-level security. Each holds alone.
+
+Organization A owns one row in every tenant table. B looks for A's rows, in every table and with every finder:
+- with row-level security alone: the query names A, as if the finder had forgotten whose request it serves;
+- with the finder's argument alone: row-level security is taken away, and B asks for A's ids as B.
+"""
+
+import asyncio
+import dataclasses
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from db.two_tenants import EARLY, LATER, NOW, Ids, drop_row_level_security, two_tenants
+from refref.db import (
+    api_keys,
+    audit,
+    books,
+    connections,
+    explain,
+    facts,
+    idempotency,
+    inbox,
+    needs,
+    participants,
+    programs,
+    reports,
+    setup,
+    users,
+)
+from refref.db.pool import Connection
+
+Finder = Callable[[Connection, str, Ids], Awaitable[Any]]
+
+# Every function of db/ that reads a tenant's rows, by module and name. A test sees to it that none is missing.
+FINDERS: dict[str, Finder] = {
+    "api_keys.api_keys": lambda tx, org, a: api_keys.api_keys(tx, org, before=None, limit=10),
+    "api_keys.api_key_by_id": lambda tx, org, a: api_keys.api_key_by_id(tx, org, a.api_key_id),
+    "api_keys.valid_key_hash": lambda tx, org, a: api_keys.valid_key_hash(tx, org, a.prefix),
+    "audit.entries": lambda tx, org, a: audit.entries(tx, org, before=None, limit=10),
+    "books.books_of_scopes": lambda tx, org, a: booked(tx, org, a),
+    "connections.connections": lambda tx, org, a: connections.connections(tx, org),
+    "connections.connection_by_id": lambda tx, org, a: connections.connection_by_id(tx, org, a.connection_id),
+    "connections.valid_secrets": lambda tx, org, a: connections.valid_secrets(tx, org, a.connection_id, "webhook", NOW),
+    "connections.all_secrets": lambda tx, org, a: connections.all_secrets(tx, org),
+    "explain.places_of": lambda tx, org, a: explain.places_of(tx, org, None, "fact", "cus_a"),
+    "explain.decisions_of_scope": lambda tx, org, a: explain.decisions_of_scope(tx, org, place(a)),
+    "explain.rewards_of_scope": lambda tx, org, a: explain.rewards_of_scope(tx, org, place(a)),
+    "explain.entries_of_rewards": lambda tx, org, a: explain.entries_of_rewards(tx, org, ["rwd_a"]),
+    "explain.event_by_stripe_id": lambda tx, org, a: explain.event_by_stripe_id(tx, org, None, "evt_a"),
+    "explain.events_of_facts": lambda tx, org, a: explain.events_of_facts(tx, org, place(a)),
+    "explain.names_of": lambda tx, org, a: explain.names_of(tx, org, [a.participant_id, a.program_id]),
+    "explain.emails_of_scope": lambda tx, org, a: explain.emails_of_scope(tx, org, place(a)),
+    "facts.facts_of_scopes": lambda tx, org, a: facts.facts_of_scopes(tx, org, a.connection_id, stripe_ids=["cus_a"]),
+    "facts.scope_of": lambda tx, org, a: facts.scope_of(tx, org, a.connection_id, "cus_a"),
+    "facts.scopes_after": lambda tx, org, a: facts.scopes_after(tx, org, a.connection_id, "", 10),
+    "facts.take_dirty": lambda tx, org, a: facts.take_dirty(tx, org, a.connection_id, 10),
+    "facts.emails_of_cards": lambda tx, org, a: facts.emails_of_cards(tx, org, a.connection_id, ["card_a"]),
+    "idempotency.stored_answer": lambda tx, org, a: idempotency.stored_answer(tx, org, "k", EARLY),
+    "inbox.due_work": lambda tx, org, a: inbox.due_work(tx, org, a.connection_id, 10),
+    "inbox.events_after": lambda tx, org, a: inbox.events_after(tx, org, a.connection_id, 0, 10),
+    "inbox.unfinished_seqs": lambda tx, org, a: inbox.unfinished_seqs(tx, org, a.connection_id),
+    "inbox.is_waiting": lambda tx, org, a: inbox.is_waiting(tx, org, a.connection_id, 1),
+    "needs.due_needs": lambda tx, org, a: needs.due_needs(tx, org, a.connection_id, 10),
+    "needs.documents": lambda tx, org, a: needs.documents(tx, org, a.connection_id),
+    "needs.has_promotion_codes": lambda tx, org, a: needs.has_promotion_codes(tx, org, a.connection_id),
+    "participants.participant_by_id": lambda tx, org, a: participants.participant_by_id(tx, org, a.participant_id),
+    "participants.code_by_value": lambda tx, org, a: participants.code_by_value(tx, org, a.connection_id, "code-a"),
+    "programs.programs": lambda tx, org, a: programs.programs(tx, org),
+    "programs.program_by_id": lambda tx, org, a: programs.program_by_id(tx, org, a.program_id),
+    "programs.locked_program": lambda tx, org, a: programs.locked_program(tx, org, a.program_id),
+    "programs.terms_versions": lambda tx, org, a: programs.terms_versions(tx, org, a.program_id),
+    "programs.latest_terms": lambda tx, org, a: programs.latest_terms(tx, org, a.program_id),
+    "reports.participants_page": lambda tx, org, a: rows(reports.participants_page(tx, org, a.connection_id)),
+    "reports.participant_by_id": lambda tx, org, a: reports.participant_by_id(tx, org, a.participant_id),
+    "reports.codes_of": lambda tx, org, a: reports.codes_of(tx, org, a.participant_id),
+    "reports.balances_of": lambda tx, org, a: reports.balances_of(tx, org, a.participant_id),
+    "reports.customers_page": lambda tx, org, a: rows(reports.customers_page(tx, org, a.connection_id)),
+    "reports.customer_by_id": lambda tx, org, a: reports.customer_by_id(tx, org, a.connection_id, "cus_a"),
+    "reports.referrals_page": lambda tx, org, a: rows(reports.referrals_page(tx, org, a.connection_id)),
+    "reports.events_page": lambda tx, org, a: rows(reports.events_page(tx, org, a.connection_id)),
+    "reports.event_by_id": lambda tx, org, a: reports.event_by_id(tx, org, a.connection_id, "evt_a"),
+    "reports.rewards_page": lambda tx, org, a: rows(reports.rewards_page(tx, org, a.connection_id)),
+    "reports.reward_by_id": lambda tx, org, a: reports.reward_by_id(tx, org, "rwd_a"),
+    "reports.ledger_entries_of_reward": lambda tx, org, a: reports.ledger_entries_of_reward(tx, org, "rwd_a"),
+    "reports.decisions_page": lambda tx, org, a: rows(reports.decisions_page(tx, org, a.connection_id)),
+    "reports.decision_reasons": lambda tx, org, a: reports.decision_reasons(tx, org, a.connection_id),
+    "reports.daily_trend": lambda tx, org, a: reports.daily_trend(tx, org, a.connection_id, EARLY),
+    "reports.overview_totals": lambda tx, org, a: overview(tx, org, a),
+}
+FINDERS |= {
+    "setup.programs_of": lambda tx, org, a: setup.programs_of(tx, org, a.connection_id),
+    "setup.code_owners": lambda tx, org, a: owners(tx, org, a),
+    "setup.clock_ahead_s": lambda tx, org, a: setup.clock_ahead_s(tx, org, a.connection_id),
+    "setup.mode_of": lambda tx, org, a: setup.mode_of(tx, org, a.connection_id),
+}
+# Not guarded by row-level security: people and their memberships are reference tables.
+REFERENCE_FINDERS: dict[str, Finder] = {
+    "users.members": lambda tx, org, a: users.members(tx, org),
+    "users.member_by_id": lambda tx, org, a: users.member_by_id(tx, org, a.user_id),
+}
+MODULES = (
+    *(api_keys, audit, books, connections, explain, facts, idempotency, inbox, needs, participants, programs),
+    *(reports, setup, users),
+)
+WRITES = (
+    "insert_",
+    "update_",
+    "delete_",
+    "store_",
+    "expire_",
+    "reseal_",
+    "revoke_",
+    "deactivate_",
+    "record",
+    "add_",
+    "change_",
+    "post_",
+    "drop_",
+    "undo_",
+    "move_",
+    "mark_",
+    "note_",
+    "finish",
+    "fail",
+    "replay",
+    "ask",
+    "answer",
+    "close",
+    "postpone",
+)
+
+
+def test_no_finder_is_missing_here() -> None:
+    there = {
+        f"{module.__name__.removeprefix('refref.db.')}.{name}"
+        for module in MODULES
+        for name, function in vars(module).items()
+        if inspect.iscoroutinefunction(function)
+        and function.__module__.startswith(module.__name__)
+        and "organization_id" in inspect.signature(function).parameters
+        and not name.startswith((*WRITES, "_"))
+    }
+    assert there - (FINDERS | REFERENCE_FINDERS).keys() == set()
+
+
+def place(a: Ids) -> explain.Place:
+    return explain.Place(a.connection_id, "cus_a")
+
+
+async def booked(tx: Connection, organization_id: str, a: Ids) -> list[Any]:
+    """What is booked for A's customer, without the empty books of scopes that are unknown."""
+    found = await books.books_of_scopes(tx, organization_id, a.connection_id, ["cus_a"])
+    return [book for book in found.values() if book.rewards or book.decisions or book.referrals or book.customers]
+
+
+async def owners(tx: Connection, organization_id: str, a: Ids) -> Any:
+    keys = ["code-a", a.participant_id, "rfl_a"]
+    return [part for part in await setup.code_owners(tx, organization_id, a.connection_id, keys) if part]
+
+
+async def rows(page: Awaitable[Any]) -> Any:
+    return (await page).rows
+
+
+async def overview(tx: Connection, organization_id: str, a: Ids) -> Any:
+    """The totals, or None when every figure is nothing."""
+    found = await reports.overview_totals(tx, organization_id, a.connection_id, EARLY)
+    return found if any(getattr(found, field.name) for field in dataclasses.fields(found)) else None
+
+
+@pytest.mark.parametrize("is_secured", [True, False], ids=["with row-level security", "without row-level security"])
+def test_each_finder_finds_what_is_its_own(database: str, is_secured: bool) -> None:
+    """Else the tests below would prove nothing."""
+
+    async def main() -> None:
+        async with two_tenants(database) as (db, a, _, tables):
+            if not is_secured:
+                drop_row_level_security(database, tables)
+            for name, finder in (FINDERS | REFERENCE_FINDERS).items():
+                async with db.tenant(a.organization_id) as tx:
+                    assert await finder(tx, a.organization_id, a), f"{name} finds nothing at all"
+
+    asyncio.run(main())
+
+
+def test_row_level_security_holds_when_a_finder_forgets_the_organization(database: str) -> None:
+    async def main() -> None:
+        async with two_tenants(database) as (db, a, b, tables):
+            for name, finder in FINDERS.items():
+                async with db.tenant(b) as tx:
+                    assert not await finder(tx, a.organization_id, a), f"{name} shows rows of another organization"
+            for name in tables:
+                async with db.tenant(a.organization_id) as tx:
+                    assert await tx.fetchval(f"select count(*) from {name}") > 0, (
+                        f"no row in {name}: this proves nothing"
+                    )
+                async with db.tenant(b) as tx:
+                    seen = await tx.fetch(f"select * from {name} where organization_id = $1", a.organization_id)
+                    assert not seen, f"{name} shows rows of another organization"
+                async with db.reference() as tx:
+                    assert not await tx.fetchval(f"select count(*) from {name}"), f"{name} shows rows without a tenant"
+
+    asyncio.run(main())
+
+
+def test_the_finder_s_argument_holds_when_row_level_security_is_off(database: str) -> None:
+    async def main() -> None:
+        async with two_tenants(database) as (db, a, b, tables):
+            drop_row_level_security(database, tables)
+            async with db.tenant(b) as tx:
+                assert await tx.fetchval("select count(*) from connection"), "row-level security is still on"
+            for name, finder in (FINDERS | REFERENCE_FINDERS).items():
+                async with db.tenant(b) as tx:
+                    found = repr(await finder(tx, b, a))
+                    leaked = [value for value in theirs(a) if value in found]
+                    assert not leaked, f"{name} relies on row-level security alone: {leaked}"
+
+    asyncio.run(main())
+
+
+def test_nobody_writes_into_another_organization(database: str) -> None:
+    async def main() -> None:
+        async with two_tenants(database) as (db, a, b, _):
+            async with db.tenant(b) as tx:
+                await connections.update_clock_ahead(tx, a.organization_id, a.connection_id, 9)
+                await participants.update_status(tx, a.organization_id, a.participant_id, "paused")
+                await participants.deactivate_code(tx, a.organization_id, a.connection_id, "code-a", NOW)
+                await api_keys.revoke_api_key(tx, a.organization_id, a.api_key_id, NOW)
+                await connections.delete_expired_secrets(tx, a.organization_id, LATER)
+            async with db.tenant(a.organization_id) as tx:
+                assert (await connections.connection_by_id(tx, a.organization_id, a.connection_id)).clock_ahead_s == 5
+                assert (await reports.participant_by_id(tx, a.organization_id, a.participant_id)).status == "active"
+                assert (
+                    await participants.code_by_value(tx, a.organization_id, a.connection_id, "code-a")
+                ).deactivated_at is None
+                assert await api_keys.valid_key_hash(tx, a.organization_id, a.prefix)
+            with pytest.raises(Exception, match="row-level security"):
+                async with db.tenant(b) as tx:
+                    await audit.record(tx, a.organization_id, at=NOW, actor="system", action="x", subject="x")
+
+    asyncio.run(main())
+
+
+def test_the_application_s_role_cannot_leave_its_wall(database: str) -> None:
+    async def main() -> None:
+        async with two_tenants(database) as (db, a, b, tables):
+            for statement in (
+                "alter table connection disable row level security",
+                "update terms set version = 9",
+                "delete from audit_log",
+                "delete from ledger_entry",
+                "set session_replication_role = replica",
+                f"drop table {tables[0]}",
+            ):
+                with pytest.raises(Exception, match=r"denied|must be owner"):
+                    async with db.tenant(a.organization_id) as tx:
+                        await tx.execute(statement)
+            async with db.tenant(b) as tx:
+                await tx.execute("reset role")
+                assert await tx.fetchval("select current_user") == "refref_app"
+
+    asyncio.run(main())
+
+
+A_WORDS = ("code-a", "cus_a", "in_a", "rwd_a", "evt_a", "rfl_a", "promo_1AbC", "c@example.com", "_minor=", "{1}")
+
+
+def theirs(a: Ids) -> list[str]:
+    """What must not show up anywhere."""
+    return [*dataclasses.asdict(a).values(), *A_WORDS]
