@@ -208,6 +208,15 @@ def _invoice(number: int, payment: int, customer_id: str, paid_at: datetime, cur
     return Fact(f"in_sample{number}x{payment}", Kind.INVOICE, 5, _s(paid_at), 0, state, links)
 
 
+async def sell_once(database: Database, sample: Sample, invoice_id: str, now: datetime) -> None:
+    """One more paid invoice of a customer who is referred already."""
+    invoice = _invoice(1, 1, sample.customer_id, now, "usd")
+    fact = Fact(invoice_id, invoice.kind, invoice.rank, invoice.seen_at, 0, invoice.state, (sample.customer_id,))
+    async with database.tenant(sample.organization_id) as tx:
+        await lock_books(tx, sample.connection_id)
+        await settle(tx, sample.organization_id, sample.connection_id, [Incoming([fact], None)], _s(now))
+
+
 async def _store_events(tx: Connection, scope: tuple[str, str], now: datetime) -> None:
     kinds = [
         ("evt_sampledone", "invoice.paid", "in_sample1x1", "accepted", None),

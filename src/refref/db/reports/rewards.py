@@ -25,6 +25,7 @@ class RewardRow:
     payment_key: str
     rule_id: str
     referee_id: str
+    referee_email: str | None
     terms_version: int
     kind: str
     status: RewardStatus
@@ -79,11 +80,13 @@ class DecisionRow:
 
 _REWARDS = """
 select r.reward_id, r.program_id, g.name as program_name, r.participant_id, p.name as participant_name, r.payment_key,
-       r.rule_id, r.referee_id, r.terms_version, r.kind, r.status, r.currency, r.amount_minor, r.reversed_minor,
-       r.occurred_at, r.hold_until, r.created_at
+       r.rule_id, r.referee_id, c.email as referee_email, r.terms_version, r.kind, r.status, r.currency,
+       r.amount_minor, r.reversed_minor, r.occurred_at, r.hold_until, r.created_at
 from reward r
 join program g on g.organization_id = r.organization_id and g.program_id = r.program_id
 join participant p on p.organization_id = r.organization_id and p.participant_id = r.participant_id
+left join customer c on c.organization_id = r.organization_id and c.connection_id = r.connection_id
+     and c.stripe_customer_id = r.referee_id
 where {where} order by r.occurred_at desc, r.reward_id desc limit {limit}
 """
 _ENTRIES = """
@@ -122,7 +125,7 @@ async def rewards_page(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[RewardRow]:
-    """Rewards, the latest payment first. `search`: reward, payment or customer id, participant's name or e-mail."""
+    """Rewards, the latest payment first. `search`: ids of reward, payment, customer; names and e-mails."""
     limit = clamp_limit(limit)
     wanted = Filter(_REWARDS)
     wanted.add("r.organization_id = ? and r.connection_id = ?", organization_id, connection_id)
@@ -132,7 +135,7 @@ async def rewards_page(
     wanted.add_given("r.currency = lower(?)", currency)
     wanted.add_given("r.referee_id = ?", referee_id)
     wanted.add_given("r.payment_key = ?", payment_key)
-    wanted.add_search(("r.reward_id", "r.payment_key", "r.referee_id", "p.name", "p.email"), search)
+    wanted.add_search(("r.reward_id", "r.payment_key", "r.referee_id", "c.email", "p.name", "p.email"), search)
     if cursor:
         wanted.add("(r.occurred_at, r.reward_id) < (?, ?)", *decode_instant_and_id(cursor))
     sql, values = wanted.query(limit)

@@ -15,7 +15,7 @@ from refref.flows.connections import add_webhook_secret, replace_api_key, set_cl
 from refref.stripe.readers import events_to_enable
 from refref.web.pages.rendering import render
 from refref.web.pages.set_up import webhook_url
-from refref.web.pages.viewer import Connected, OnConnection, form_of
+from refref.web.pages.viewer import Connected, OnConnection, form_of, one_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -47,7 +47,7 @@ async def roll_webhook_secret(request: Request, viewer: OnConnection) -> Respons
             )
     except Refused as refused:
         return await _settings_page(request, viewer, refused)
-    return RedirectResponse("/settings", status_code=303)
+    return RedirectResponse(one_of(form.get("back"), ("/set-up",)) or "/settings", status_code=303)
 
 
 @router.post("/settings/stripe-key")

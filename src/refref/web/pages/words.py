@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -101,14 +100,6 @@ def decision_status(decision: DecisionRow) -> Status:
     if decision.outcome == "waiting":
         return Status("Waiting", "wait", sentence or "Stripe has not told everything yet.")
     return Status("No reward", "off", sentence)
-
-
-def payment_status(payment: Mapping[str, object]) -> Status:
-    """What became of a payment of an explanation: its reward's status where it has one, else the outcome."""
-    status = str(payment.get("status") or "")
-    if status in ("pending", "payable", "held", "reversed"):
-        return status_of(status, None)
-    return outcome_status(status)
 
 
 def outcome_status(outcome: str) -> Status:

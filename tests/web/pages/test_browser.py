@@ -1,0 +1,270 @@
+"""The pages in a real browser: they fit a phone, read well to a screen reader, and work without JavaScript."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from refref.db.pool import Database
+from web.pages.conftest import SampleSite, Site, sign_in
+from web.pages.sample import EMAIL, PASSWORD, sell_once
+
+PATHS = (
+    "/",
+    "/?days=365",
+    "/payments",
+    "/rewards",
+    "/rewards/{reward_id}",
+    "/customers",
+    "/customers/{customer_id}",
+    "/customers/{unreferred_customer_id}",
+    "/referrals",
+    "/participants",
+    "/participants/new",
+    "/participants/{participant_id}",
+    "/programs",
+    "/programs/new",
+    "/programs/{program_id}",
+    "/events",
+    "/events/{parked_event_id}",
+    "/settings",
+    "/set-up",
+    "/why",
+    "/why?id={customer_id}",
+    "/why?id=customer4@example.com",
+    "/why?id=in_nothing",
+)
+
+
+def address(site: SampleSite, path: str) -> str:
+    values = {name: getattr(site.sample, name) for name in site.sample.__slots__}
+    return site.url + path.format(**values)
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def desktop(request: pytest.FixtureRequest, browser: Browser, sample_site: SampleSite) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=request.param)
+    yield sign_in(context, sample_site.url)
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def phone(browser: Browser, sample_site: SampleSite) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True)
+    yield sign_in(context, sample_site.url)
+    context.close()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_phone_needs_no_horizontal_scroll(phone: Page, sample_site: SampleSite, path: str) -> None:
+    phone.goto(address(sample_site, path))
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_axe_finds_nothing(desktop: Page, sample_site: SampleSite, path: str) -> None:
+    complaints: list[str] = []
+    desktop.on(
+        "console", lambda message: complaints.append(message.text) if "Security Policy" in message.text else None
+    )
+    desktop.goto(address(sample_site, path))
+    found = Axe().run(desktop)
+    assert found.violations_count == 0, found.generate_report()
+    assert complaints == []
+
+
+def test_axe_finds_nothing_on_a_phone(phone: Page, sample_site: SampleSite) -> None:
+    for path in ("/", "/rewards", "/rewards/{reward_id}", "/payments", "/settings"):
+        phone.goto(address(sample_site, path))
+        found = Axe().run(phone)
+        assert found.violations_count == 0, found.generate_report()
+    phone.get_by_text("Menu", exact=True).click()
+    expect(phone.get_by_role("link", name="Participants")).to_be_visible()
+    found = Axe().run(phone)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_signing_in_leads_back_to_what_was_asked_for(browser: Browser, sample_site: SampleSite) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{sample_site.url}/rewards?status=pending")
+    assert "/sign-in?next=" in page.url
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Password").fill("not the password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("do not belong together")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/rewards?status=pending")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/sign-in")
+    context.close()
+
+
+def test_everything_works_without_javascript(browser: Browser, sample_site: SampleSite) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = sign_in(context, sample_site.url)
+    page.goto(f"{sample_site.url}/rewards")
+    page.get_by_label("Status").select_option("payable")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_text("Payable since").first).to_be_visible()
+    expect(page.get_by_text("Pending until")).to_have_count(0)
+    page.get_by_label("Any Stripe or RefRef id").fill(sample_site.sample.payment_key)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("What counts")).to_be_visible()
+    context.close()
+
+
+def test_a_sale_appears_by_itself(browser: Browser, sample_site: SampleSite) -> None:
+    context = browser.new_context()
+    page = sign_in(context, sample_site.url)
+    expect(page.get_by_text("in_samplelive")).to_have_count(0)
+    sample = sample_site.sample
+
+    async def sell(database: Database) -> None:
+        await sell_once(database, sample, "in_samplelive", datetime.now(UTC))
+
+    sample_site.site.run(sell)
+    expect(page.get_by_text("in_samplelive")).to_be_visible(timeout=6_000)
+    context.close()
+
+
+def test_the_explanation_says_every_number(desktop: Page, sample_site: SampleSite) -> None:
+    desktop.goto(address(sample_site, "/rewards/{reward_id}"))
+    main = desktop.get_by_role("main")
+    for text in (
+        "Sample plan, one seat",
+        "Tax, left out",
+        "The base, on which rewards are worked out",
+        "95.00 USD × 20 % = 19.00 USD",
+        "Terms, version 1",
+        "partner-2",
+        "Refunded to the customer",
+        "Hold ended",
+    ):
+        expect(main).to_contain_text(text)
+
+
+def test_the_keyboard_suffices(browser: Browser, sample_site: SampleSite) -> None:
+    context = browser.new_context()
+    page = sign_in(context, sample_site.url)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("/")
+    expect(page.get_by_label("Any Stripe or RefRef id")).to_be_focused()
+    page.keyboard.type("customer2@example.com")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/why?id=*")
+    expect(page.get_by_role("main")).to_contain_text("payments; each with its reason")
+    context.close()
+
+
+def test_the_theme_is_kept(browser: Browser, sample_site: SampleSite) -> None:
+    context = browser.new_context(color_scheme="light")
+    page = sign_in(context, sample_site.url)
+    toggle = page.get_by_role("button", name="System theme")
+    toggle.click()
+    page.get_by_role("button", name="Light theme").click()
+    page.reload()
+    expect(page.get_by_role("button", name="Dark theme")).to_be_visible()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    context.close()
+
+
+def test_from_the_first_run_to_a_participant(browser: Browser, new_site: Site) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(new_site.url)
+    page.wait_for_url("**/first-run")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    page.get_by_label("Organization").fill("Sample Shop")
+    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Create the account").click()
+    page.wait_for_url("**/set-up")
+    page.get_by_label("Mode").select_option("test")
+    page.get_by_role("button", name="Connect").click()
+    expect(page.get_by_text("/stripe/webhooks/con_")).to_be_visible()
+    page.get_by_label("Signing secret of the endpoint").fill("whsec_samplesamplesamplesample")
+    page.get_by_role("button", name="Store").click()
+    page.goto(f"{new_site.url}/programs/new")
+    page.get_by_label("Name").fill("Partner program")
+    page.get_by_label("Share in percent").fill("12.5")
+    page.get_by_role("button", name="Make the program").click()
+    expect(page.get_by_text("12.5 % of every payment.")).to_be_visible()
+    page.get_by_text("Publish the next version").click()
+    page.get_by_label("How much").select_option("fixed")
+    page.get_by_label("Fixed amount").fill("7.50")
+    page.get_by_role("button", name="Publish version 2").click()
+    expect(page.get_by_text("7.50 USD for every payment.")).to_be_visible()
+    page.goto(f"{new_site.url}/participants/new")
+    page.get_by_label("Name").fill("Sample Partner")
+    page.get_by_label("E-mail", exact=True).fill("partner@example.com")
+    page.get_by_label("Refcode").fill("sample-partner")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_role("main").get_by_text("sample-partner")).to_be_visible()
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("until you resume")).to_be_visible()
+    context.close()
+
+
+def test_empty_lists_say_what_to_do_next(browser: Browser, empty_site: Site) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 740})
+    page = sign_in(context, empty_site.url)
+    expect(page.get_by_role("link", name="Make a program")).to_be_visible()
+    for path, step in (
+        ("/payments", "Check the set-up"),
+        ("/rewards", "See the participants"),
+        ("/customers", "Check the set-up"),
+        ("/referrals", "See the participants' codes"),
+        ("/participants", "Make a program"),
+        ("/programs", "Make the first program"),
+        ("/events", "Open the checklist"),
+    ):
+        page.goto(empty_site.url + path)
+        expect(page.get_by_role("main").get_by_role("link", name=step)).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+    page.goto(f"{empty_site.url}/rewards?q=nothing")
+    expect(page.get_by_role("link", name="Clear the filters")).to_be_visible()
+    context.close()
+
+
+def test_a_customer_is_bound_by_hand(browser: Browser, sample_site: SampleSite) -> None:
+    context = browser.new_context()
+    page = sign_in(context, sample_site.url)
+    page.goto(address(sample_site, "/customers/cus_sample8"))
+    page.get_by_label("Refcode of the participant").fill("no-such-code")
+    page.get_by_role("button", name="Bind by hand").click()
+    expect(page.get_by_text("No participant of this connection has that code.")).to_be_visible()
+    page.get_by_label("Refcode of the participant").fill("partner-1")
+    page.get_by_role("button", name="Bind by hand").click()
+    expect(page.get_by_role("main")).to_contain_text("bound by hand")
+    context.close()
+
+
+def test_secrets_are_shown_once_and_events_replayed(browser: Browser, sample_site: SampleSite) -> None:
+    context = browser.new_context()
+    page = sign_in(context, sample_site.url)
+    page.goto(f"{sample_site.url}/settings")
+    keys = page.get_by_role("region", name="API keys")
+    keys.get_by_label("Name").fill("Sample program")
+    keys.get_by_role("button", name="Make a key").click()
+    expect(page.get_by_text("Copy it now")).to_be_visible()
+    secret = page.locator(".secret").first.inner_text()
+    page.goto(f"{sample_site.url}/settings")
+    assert secret not in page.content()
+    page.get_by_role("button", name="Revoke Sample program").click()
+    expect(page.get_by_text("revoked")).to_be_visible()
+    page.goto(address(sample_site, "/events/{parked_event_id}"))
+    expect(page.get_by_text("the key may not read invoices")).to_be_visible()
+    page.get_by_role("button", name="Replay").click()
+    expect(page.get_by_text("processed in a moment")).to_be_visible()
+    context.close()
