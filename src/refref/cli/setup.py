@@ -155,7 +155,10 @@ def create_connection(
 
 def create_program(
     name: Annotated[str, typer.Option(help="What to call it.")],
-    terms: Annotated[Path | None, typer.Option(help="A file with the terms as JSON; without it the defaults.")] = None,
+    terms: Annotated[
+        Path | None,
+        typer.Option(help="A file with the terms as JSON; without it the defaults.", exists=True, dir_okay=False),
+    ] = None,
     effective_at: Instant = None,
     organization: Organization = None,
     connection: ConnectionId = None,
@@ -164,6 +167,8 @@ def create_program(
     """Make a program with the first version of its terms."""
     from refref.core.terms import Terms, terms_from_json
     from refref.flows import programs
+
+    starts_at = _instant(effective_at)
 
     def read_terms() -> Terms:
         return Terms() if terms is None else terms_from_json(terms.read_bytes())
@@ -178,7 +183,7 @@ def create_program(
                 connection_id=chosen.connection_id,
                 name=name,
                 terms=read_terms(),
-                effective_at=_instant(effective_at),
+                effective_at=starts_at,
                 actor=ACTOR,
                 now=here.now,
             )
@@ -201,6 +206,8 @@ def create_participant(
     """Add a participant with a refcode."""
     from refref.flows import participants
 
+    since = _instant(created_at)
+
     async def work(here: Installation) -> tuple[Participant, ParticipantCode]:
         organization_id = await here.organization_id(organization)
         async with here.database.tenant(organization_id) as tx:
@@ -212,7 +219,7 @@ def create_participant(
                 name=name,
                 email=email,
                 refcode=refcode,
-                created_at=_instant(created_at),
+                created_at=since,
                 actor=ACTOR,
                 now=here.now,
             )
