@@ -232,3 +232,60 @@ def test_the_calendar_keeps_the_day_of_the_month(till: Till) -> None:
     ends = [31, 28, 31, 30, 31, 30]
     assert [datetime.fromtimestamp(s, UTC).day for s in starts] == ends
     assert till.sb.get(sub)["status"] == "active"
+
+
+def test_an_authorised_amount_is_money_only_when_captured(till: Till) -> None:
+    intent = till.sb.create_payment_intent(900, "usd", customer=till.customer, capture=False)
+    assert till.types() == ["payment_intent.created", "charge.succeeded", "payment_intent.amount_capturable_updated"]
+    charge = till.sb.get(intent["latest_charge"])
+    assert (charge["captured"], charge["amount_captured"], intent["amount_received"]) == (False, 0, 0)
+    with pytest.raises(StripeError):
+        till.sb.refund(charge["id"])
+    till.sb.capture_payment_intent(intent["id"])
+    assert till.types() == ["charge.captured", "charge.updated", "payment_intent.succeeded"]
+    assert till.sb.get(charge["id"])["amount_captured"] == 900
+
+
+def test_cards_that_dispute_themselves(till: Till) -> None:
+    till.sb.create_charge(900, "usd", card="inquired")
+    assert till.types() == ["charge.succeeded", "charge.updated", "charge.dispute.created"]
+    till.sb.create_charge(900, "usd", card="disputed")
+    assert till.types()[2:] == ["charge.dispute.created", "charge.dispute.funds_withdrawn"]
+
+
+def test_a_card_has_one_fingerprint(till: Till) -> None:
+    def fingerprint(card: str) -> str:
+        details = till.sb.create_charge(100, "usd", card=card)["payment_method_details"]
+        return str(details["card"]["fingerprint"])
+
+    assert fingerprint("visa") == fingerprint("visa")
+    assert len({fingerprint(c) for c in ("visa", "mastercard", "amex", "amy's card", "bob's card")}) == 5
+
+
+def test_an_upgrade_includes_percentages_and_a_restart_is_a_new_subscription(till: Till) -> None:
+    half = till.sb.create_coupon(percent_off=50, duration="forever")["id"]
+    sub = till.sb.subscribe(till.customer, price=till.monthly, coupon=half)["id"]
+    till.sb.change_subscription(sub, price=till.yearly, proration_behavior="always_invoice")
+    upgrade = till.sb.get(till.sb.get(sub)["latest_invoice"])
+    assert [line["amount"] for line in upgrade["lines"]["data"]] == [-1250, 12500]
+    till.sb.cancel_subscription(sub)
+    again = till.sb.subscribe(till.customer, price=till.monthly)
+    assert (again["id"] != sub, again["status"], again["discounts"]) == (True, "active", [])
+
+
+def test_coupons_run_out(till: Till) -> None:
+    two = till.sb.create_coupon(amount_off=500, currency="usd", duration="repeating", duration_in_months=2)["id"]
+    sub = till.sb.subscribe(till.customer, price=till.monthly, coupon=two)["id"]
+    once = till.sb.create_coupon(percent_off=50, duration="once")["id"]
+    code = till.sb.create_promotion_code(once, "HALF")["id"]
+    other = till.sb.sell(price=till.monthly, email="h@example.com", promotion_code="half")["subscription"]
+    till.sb.update_promotion_code(code, active=False)
+    till.sb.delete_coupon(two)
+    till.sb.advance_by(months=3)
+    paid = [i for i in till.sb.all("invoice") if i["status"] == "paid"]
+    totals = {
+        s: [i["total"] for i in paid if i["parent"]["subscription_details"]["subscription"] == s] for s in (sub, other)
+    }
+    assert totals == {sub: [2000, 2000, 2500, 2500], other: [1250, 2500, 2500, 2500]}
+    with pytest.raises(StripeError):
+        till.sb.sell(price=till.monthly, email="i@example.com", promotion_code="HALF")

@@ -1,7 +1,8 @@
 """A stateful Stripe of our own: the demo, the simulator and the tests run on it. Imports nothing else of refref.
 
     from refref.sandbox import Sandbox
-    sb = Sandbox(clock_start="2026-01-01T00:00:00Z", seed=7)         # in memory; path="x.db" keeps it
+    sb = Sandbox(clock_start="2026-01-01T00:00:00Z", seed=7)         # in memory; path="x.db" keeps it;
+                                                                     # api_version= the account's (default endive)
     app = create_app(sb)                                             # refref.sandbox.wire: ASGI, the wire protocol
     raw = render_event_bytes(sb.events[0], "2024-06-20")             # refref.sandbox.deliveries
     header = sign(raw, "whsec_x", sb.now)                            # refref.sandbox.deliveries
@@ -16,8 +17,8 @@ called `customer`, `price`, ... take ids. Amounts are Stripe's minor units. A re
 or a datetime.
 
 Cards: `"visa"` (4242..., pays), `"mastercard"`, `"amex"` (own fingerprints), `"declined"` (4000...0002, always
-declined), `"sepa"` (asynchronous: pending until `settle_session`). Any other word is a card that pays and whose
-fingerprint is made from it.
+declined), `"sepa"` (asynchronous: pending until `settle_session`), `"disputed"`, `"inquired"` (pays and is disputed,
+or inquired about, at once). Any other word is a card that pays and whose fingerprint is made from it.
 
 Methods, and below each what it emits, in this order (in brackets: only in some cases):
 
@@ -70,10 +71,15 @@ expire_session(session)
     checkout.session.expired
 sell(*, price, quantity=1, customer=None, card="visa", email=None, name=None, promotion_code=None, **more)
     `checkout` and `pay_session` in one; mode from the price; returns the session
-create_payment_intent(amount, currency, *, customer=None, card="visa", confirm=True, metadata=None,
-        description=None)
+create_payment_intent(amount, currency, *, customer=None, card="visa", confirm=True, capture=True,
+        metadata=None, description=None)
     payment_intent.created, charge.succeeded, charge.updated, payment_intent.succeeded; a declined card:
     charge.failed, payment_intent.payment_failed and raises 402
+capture_payment_intent(payment_intent)
+    charge.captured, charge.updated, payment_intent.succeeded; of one made with `capture=False`, which at first
+    emits charge.succeeded (captured false) and payment_intent.amount_capturable_updated only
+create_payment_method(card, *, customer=None), attach_payment_method(payment_method, customer)
+    payment_method.attached once it has a customer, who pays with it from then on
 create_charge(amount, currency, *, customer=None, card="visa", metadata=None, description=None)
     charge.succeeded, charge.updated; a bare charge, payment_intent null
 subscribe(customer, *, price=None, items=None, quantity=1, trial_days=None, coupon=None, promotion_code=None,
@@ -83,11 +89,11 @@ subscribe(customer, *, price=None, items=None, quantity=1, trial_days=None, coup
     the invoice open
 change_subscription(subscription, *, price=None, quantity=None, item=None, proration_behavior="create_prorations",
         scheduled=False, metadata=None)
-    customer.subscription.updated with previous_attributes; `always_invoice`: invoice.* with billing_reason
-    subscription_update (net negative: invoice.paid of 0 and customer.updated with the balance);
-    `create_prorations`: invoiceitem.created twice, billed at the next renewal. `scheduled=True`: request.id null,
-    subscription_schedule.updated is not emitted. Without item the first item changes; another interval starts a new
-    period now
+    customer.subscription.updated with previous_attributes; `always_invoice`: invoiceitem.created for credit and
+    charge, invoice.* with billing_reason subscription_update (net negative: invoice.paid of 0 and customer.updated
+    with the balance); `create_prorations`: invoiceitem.created twice, billed at the next renewal. `scheduled=True`:
+    request.id null, subscription_schedule.updated is not emitted. Without item the first item changes; another
+    interval starts a new period now
 set_discount(subscription, *, coupon=None, promotion_code=None)
     customer.discount.created (deleted first if there was one), customer.subscription.updated; neither given:
     removes

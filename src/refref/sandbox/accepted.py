@@ -173,6 +173,25 @@ GET /v1/radar/early_fraud_warnings
     charge created payment_intent +pages
 GET /v1/setup_intents
     attach_to_self created customer customer_account payment_method +pages
+POST /v1/payment_intents/{id}/capture
+    amount_details amount_to_capture application_fee_amount final_capture hooks metadata payment_details
+    statement_descriptor statement_descriptor_suffix transfer_data
+POST /v1/payment_methods
+    acss_debit affirm afterpay_clearpay alipay allow_redisplay alma amazon_pay au_becs_debit bacs_debit bancontact
+    billie billing_details bizum blik boleto card cashapp crypto custom customer customer_balance eps fpx giropay
+    grabpay ideal interac_present kakao_pay klarna konbini kr_card link mb_way metadata mobilepay multibanco
+    naver_pay nz_bank_account oxxo p24 pay_by_bank payco payment_method paynow paypal payto pix promptpay
+    radar_options revolut_pay samsung_pay satispay scalapay sepa_debit sofort sunbit swish twint type upi
+    us_bank_account wechat_pay zip
+GET /v1/payment_methods
+    allow_redisplay customer customer_account type +pages
+POST /v1/payment_methods/{id}/attach
+    customer customer_account
+POST /v1/setup_intents
+    attach_to_self automatic_payment_methods confirm confirmation_token customer customer_account description
+    excluded_payment_method_types flow_directions mandate_data metadata on_behalf_of payment_method
+    payment_method_configuration payment_method_data payment_method_options payment_method_types return_url
+    single_use usage use_stripe_sdk
 """
 
 

@@ -40,7 +40,7 @@ def _create_invoice(sb: Sandbox, p: Params, _: str) -> Doc:
 
 
 def _pay(sb: Sandbox, p: Params, invoice: str) -> Doc:
-    doc = sb.pay_invoice(invoice, card=card(p.text("payment_method")), out_of_band=bool(p.flag("paid_out_of_band")))
+    doc = sb.pay_invoice(invoice, card=card(sb, p.text("payment_method")), out_of_band=bool(p.flag("paid_out_of_band")))
     if doc["status"] != "paid":
         raise StripeError("Your card was declined.", status=402, kind="card_error", code="card_declined")
     return doc
@@ -71,7 +71,7 @@ def _subscribe(sb: Sandbox, p: Params, _: str) -> Doc:
         tax_rate=rates[0] if rates else None,
         metadata=p.mapping("metadata"),
         collection_method=p.text("collection_method") or "charge_automatically",
-        card=card(p.text("default_payment_method")),
+        card=card(sb, p.text("default_payment_method")),
     )
 
 
@@ -127,8 +127,8 @@ def _subscription_items(sb: Sandbox, p: Params, _: str) -> Doc:
 def _credit_note(sb: Sandbox, p: Params, _: str) -> Doc:
     lines = []
     for row in p.rows("lines"):
-        line: dict[str, Any] = {"invoice_line_item": row.get("invoice_line_item", "")}
-        line |= {k: as_integer(row[k], f"lines[0][{k}]") for k in ("amount", "quantity") if k in row}
+        line: dict[str, Any] = {k: row[k] for k in ("invoice_line_item", "description") if k in row}
+        line |= {k: as_integer(row[k], f"lines[0][{k}]") for k in ("amount", "quantity", "unit_amount") if k in row}
         lines.append(line)
     return sb.credit_note(
         p.required("invoice"),

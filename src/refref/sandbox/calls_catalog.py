@@ -12,8 +12,10 @@ from refref.sandbox.state import Sandbox
 from refref.sandbox.store import Doc
 
 
-def card(token: str | None) -> str | None:
-    """The test card a payment method token stands for; an unknown token is a card of its own."""
+def card(sb: Sandbox, token: str | None) -> str | None:
+    """The test card behind a payment method or token; one nobody knows is a card of its own."""
+    if token is not None and sb.has("payment_method", token):
+        return str(sb.find("payment_method", token)["_card"])
     return None if token is None else TOKENS.get(token, token)
 
 
@@ -121,27 +123,31 @@ def _update_promotion_code(sb: Sandbox, p: Params, promotion_code: str) -> Doc:
     return sb.update_promotion_code(promotion_code, active=p.flag("active"), metadata=p.mapping("metadata"))
 
 
+INVOICE_SETTINGS = ("custom_fields", "default_payment_method", "footer", "rendering_options")
 CUSTOMER_TEXTS = ("email", "name", "phone", "description", "tax_exempt", "default_source")
 
 
-def _customer_fields(p: Params) -> dict[str, Any]:
+def _customer_fields(sb: Sandbox, p: Params) -> dict[str, Any]:
     fields: dict[str, Any] = dict(p.given(*CUSTOMER_TEXTS))
     if p.mapping("address"):
         blank = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
         fields["address"] = blank | p.mapping("address")
-    method = p.text("payment_method") or p.text("source") or p.nested("invoice_settings").text("default_payment_method")
+    default = p.nested("invoice_settings").text("default_payment_method")
+    if default is not None:
+        fields["invoice_settings"] = dict.fromkeys(INVOICE_SETTINGS) | {"default_payment_method": default}
+    method = p.text("payment_method") or p.text("source") or default
     if method is not None:
-        fields["card"] = card(method)
+        fields["card"] = card(sb, method)
     return fields
 
 
 def _create_customer(sb: Sandbox, p: Params, _: str) -> Doc:
     balance = p.integer("balance") or 0
-    return sb.create_customer(metadata=p.mapping("metadata"), balance=balance, **_customer_fields(p))
+    return sb.create_customer(metadata=p.mapping("metadata"), balance=balance, **_customer_fields(sb, p))
 
 
 def _update_customer(sb: Sandbox, p: Params, customer: str) -> Doc:
-    changes = _customer_fields(p)
+    changes = _customer_fields(sb, p)
     if "metadata" in p.data:
         changes["metadata"] = p.mapping("metadata")
     if "balance" in p.data:

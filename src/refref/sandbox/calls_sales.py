@@ -3,12 +3,21 @@
 from typing import Any
 
 from refref.sandbox.calls_catalog import card
-from refref.sandbox.errors import StripeError
+from refref.sandbox.errors import StripeError, declined, missing
 from refref.sandbox.form import Params, as_integer
 from refref.sandbox.lists import page
+from refref.sandbox.payments import TOKENS
+from refref.sandbox.session_shape import blank_setup_intent
 from refref.sandbox.state import Sandbox
 from refref.sandbox.store import Doc
 
+CARD_NUMBERS = {
+    "4242424242424242": "visa",
+    "5555555555554444": "mastercard",
+    "378282246310005": "amex",
+    "4000000000000002": "declined",
+    "4000000000000341": "declined",
+}
 SESSION_TEXTS = ("client_reference_id", "customer_email", "customer_creation", "success_url", "cancel_url")
 
 
@@ -65,11 +74,40 @@ def _create_intent(sb: Sandbox, p: Params, _: str) -> Doc:
         as_integer(p.required("amount"), "amount"),
         p.required("currency"),
         customer=p.text("customer"),
-        card=card(p.text("payment_method")),
+        card=card(sb, p.text("payment_method")),
         confirm=bool(p.flag("confirm")),
+        capture=p.text("capture_method") != "manual",
         metadata=p.mapping("metadata"),
         description=p.text("description"),
     )
+
+
+def _create_method(sb: Sandbox, p: Params, _: str) -> Doc:
+    number = p.nested("card").text("number") or p.nested("card").text("token") or "tok_visa"
+    return sb.create_payment_method(CARD_NUMBERS.get(number) or card(sb, number) or "visa")
+
+
+def _attach(sb: Sandbox, p: Params, method: str) -> Doc:
+    """Keep a method for a customer; a test token makes a method of its own, and a declined card is refused."""
+    customer = p.required("customer")
+    if sb.has("payment_method", method):
+        return sb.attach_payment_method(method, customer)
+    if method not in TOKENS:
+        raise missing("PaymentMethod", method)
+    if method.endswith("chargeDeclined"):
+        raise declined()
+    return sb.create_payment_method(TOKENS[method], customer=customer)
+
+
+def _create_setup(sb: Sandbox, p: Params, _: str) -> Doc:
+    intent = sb.put(
+        blank_setup_intent(sb.ids.make("setup_intent"), p.text("customer"), p.text("payment_method"), sb.now)
+    )
+    sb.emit("setup_intent.created", intent)
+    if p.flag("confirm") and intent["payment_method"]:
+        sb.alter(intent, status="succeeded")
+        sb.emit("setup_intent.succeeded", intent)
+    return intent
 
 
 def _create_charge(sb: Sandbox, p: Params, _: str) -> Doc:
@@ -77,7 +115,7 @@ def _create_charge(sb: Sandbox, p: Params, _: str) -> Doc:
         as_integer(p.required("amount"), "amount"),
         p.required("currency"),
         customer=p.text("customer"),
-        card=card(p.text("source")),
+        card=card(sb, p.text("source")),
         metadata=p.mapping("metadata"),
         description=p.text("description"),
     )
@@ -116,8 +154,12 @@ CALLS = (
     (
         "POST",
         "/v1/payment_intents/{id}/confirm",
-        lambda sb, p, intent: sb.confirm_payment_intent(intent, card=card(p.text("payment_method"))),
+        lambda sb, p, intent: sb.confirm_payment_intent(intent, card=card(sb, p.text("payment_method"))),
     ),
+    ("POST", "/v1/payment_intents/{id}/capture", lambda sb, _, intent: sb.capture_payment_intent(intent)),
+    ("POST", "/v1/payment_methods", _create_method),
+    ("POST", "/v1/payment_methods/{id}/attach", _attach),
+    ("POST", "/v1/setup_intents", _create_setup),
     ("POST", "/v1/payment_intents/{id}/cancel", lambda sb, _, intent: sb.cancel_payment_intent(intent)),
     ("POST", "/v1/charges", _create_charge),
     (
@@ -126,11 +168,7 @@ CALLS = (
         lambda sb, p, charge: sb.update_metadata("charge", charge, p.mapping("metadata"), "charge.updated"),
     ),
     ("POST", "/v1/refunds", _create_refund),
-    (
-        "POST",
-        "/v1/refunds/{id}",
-        lambda sb, p, refund: sb.update_metadata("refund", refund, p.mapping("metadata"), "refund.updated"),
-    ),
+    ("POST", "/v1/refunds/{id}", lambda sb, p, refund: sb.update_refund(refund, p.mapping("metadata"))),
     ("POST", "/v1/refunds/{id}/cancel", lambda sb, _, refund: sb.cancel_refund(refund)),
     ("POST", "/v1/disputes/{id}", _update_dispute),
     ("POST", "/v1/disputes/{id}/close", lambda sb, _, dispute: sb.close_dispute(dispute, "lost")),

@@ -160,7 +160,9 @@ class CreditNotes(Invoices):
             self.invoice_paid(invoice)
 
     def _line(self, given: Mapping[str, Any]) -> Doc:
-        """One invoice line credited by amount or quantity: its discounts and taxes in proportion."""
+        """One invoice line credited by amount or quantity, discounts and taxes in proportion; or a free amount."""
+        if "invoice_line_item" not in given:
+            return self._custom_line(int(given["unit_amount"]) * int(given.get("quantity", 1)))
         source = self.find("line_item", str(given["invoice_line_item"]), "lines[invoice_line_item]")
         quantity = given.get("quantity")
         if quantity is not None:

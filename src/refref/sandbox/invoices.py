@@ -265,8 +265,12 @@ class Invoices(Refunds):
     def pay_invoice(
         self, invoice: str, *, amount: int | None = None, card: str | None = None, out_of_band: bool = False
     ) -> Doc:
-        """Pay an open or uncollectible invoice: all of it, a part, more than it, or outside Stripe."""
+        """Pay an open or uncollectible invoice (a draft is finalised first): all, a part, more, or outside Stripe."""
         doc = self.find("invoice", invoice)
+        if doc["status"] == "draft":
+            self.finalize(doc)
+            if doc["status"] == "paid":
+                return doc
         if doc["status"] not in ("open", "uncollectible"):
             raise StripeError(f"Invoice is {doc['status']} and cannot be paid.", code="invoice_not_editable")
         if out_of_band:

@@ -85,6 +85,7 @@ SHELVES: dict[str, Shelf] = {
         "invoice", fields("customer", "status", "collection_method") | {"subscription": _of_subscription}
     ),
     "payment_intents": Shelf("payment_intent", fields("customer")),
+    "payment_methods": Shelf("payment_method", fields("customer", "type")),
     "prices": Shelf("price", fields("active", "currency", "product", "type")),
     "products": Shelf("product", fields("active")),
     "promotion_codes": Shelf(

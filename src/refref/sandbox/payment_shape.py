@@ -7,6 +7,19 @@ from refref.sandbox.store import Doc
 
 LAST4 = {"visa": "4242", "mastercard": "4444", "amex": "0005", "declined": "0002", "sepa": "3000"}
 
+# What a stored card shows of the card on a charge.
+METHOD_CARD = (
+    "brand",
+    "checks",
+    "country",
+    "exp_month",
+    "exp_year",
+    "fingerprint",
+    "funding",
+    "last4",
+    "regulated_status",
+    "wallet",
+)
 # What a payment intent starts without.
 INTENT_UNSET = (
     "application",
@@ -153,4 +166,32 @@ def blank_charge(charge_id: str, buyer: Doc, now: int) -> Doc:
         "refunded": False,
         "status": "pending",
         "_refunds": [],
+    }
+
+
+def blank_payment_method(method: str, card: str, now: int) -> Doc:
+    """A payment method of nobody for a test card."""
+    details = method_details(card)
+    return {
+        "id": method,
+        "object": "payment_method",
+        "allow_redisplay": "unspecified",
+        "billing_details": {
+            "address": dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state")),
+            **dict.fromkeys(("email", "name", "phone", "tax_id")),
+        },
+        "created": now,
+        "customer": None,
+        "customer_account": None,
+        details["type"]: {
+            **{k: details["card"][k] for k in METHOD_CARD},
+            "display_brand": details["card"]["brand"],
+            "generated_from": None,
+            "networks": {"available": [details["card"]["brand"]], "preferred": None},
+            "three_d_secure_usage": {"supported": True},
+        },
+        "livemode": False,
+        "metadata": {},
+        "type": details["type"],
+        "_card": card,
     }

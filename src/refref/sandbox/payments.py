@@ -4,7 +4,7 @@ from refref.sandbox.amounts import share
 from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.customers import Customers
 from refref.sandbox.errors import StripeError, declined
-from refref.sandbox.payment_shape import blank_charge, blank_intent, method_details, method_id
+from refref.sandbox.payment_shape import blank_charge, blank_intent, blank_payment_method, method_details, method_id
 from refref.sandbox.store import Doc, acted, copy_of
 from refref.sandbox.timeline import DAY
 
@@ -16,6 +16,12 @@ TOKENS = {
     "pm_card_chargeDeclined": "declined",
     "pm_card_visa_chargeDeclined": "declined",
     "tok_chargeDeclined": "declined",
+    "pm_card_chargeCustomerFail": "declined",
+    "tok_chargeCustomerFail": "declined",
+    "pm_card_createDispute": "disputed",
+    "tok_createDispute": "disputed",
+    "pm_card_createDisputeInquiry": "inquired",
+    "tok_createDisputeInquiry": "inquired",
 }
 DECLINE = "Your card was declined."
 
@@ -34,11 +40,14 @@ class Payments(Customers):
         confirm: bool = True,
         metadata: Metadata | None = None,
         description: str | None = None,
+        capture: bool = True,
     ) -> Doc:
-        """A payment intent; confirmed, it is paid at once or the card is declined (402)."""
+        """A payment intent; confirmed, it is paid (or only authorised) at once or the card is declined (402)."""
         if customer is not None:
             self.customer(customer, "customer")
         intent = self.open_intent(amount, currency, customer=customer, metadata=metadata, description=description)
+        if not capture:
+            self.alter(intent, capture_method="manual")
         if confirm and not self.pay_intent(intent, card or self.card_of(customer)):
             raise declined()
         return intent
@@ -57,6 +66,20 @@ class Payments(Customers):
         return intent
 
     @acted("api")
+    def capture_payment_intent(self, payment_intent: str) -> Doc:
+        """Take the whole of an authorised amount."""
+        intent = self.find("payment_intent", payment_intent)
+        if intent["status"] != "requires_capture":
+            raise StripeError("This PaymentIntent could not be captured.", code="payment_intent_unexpected_state")
+        charge = self.find("charge", intent["latest_charge"])
+        self.change_charge(charge, captured=True, amount_captured=charge["amount"])
+        self.emit("charge.captured", charge)
+        self._book(charge)
+        self.alter(intent, amount_capturable=0)
+        self.finish_intent(intent, charge, succeeded=True)
+        return intent
+
+    @acted("api")
     def cancel_payment_intent(self, payment_intent: str) -> Doc:
         """Cancel an open payment intent."""
         intent = self.find("payment_intent", payment_intent)
@@ -65,6 +88,23 @@ class Payments(Customers):
         self.alter(intent, status="canceled", canceled_at=self.now)
         self.emit("payment_intent.canceled", intent)
         return intent
+
+    @acted("api")
+    def create_payment_method(self, card: str, *, customer: str | None = None) -> Doc:
+        """A payment method for a test card, attached to a customer when one is named."""
+        method = blank_payment_method(self.ids.make("payment_method"), card, self.now)
+        self.put(method)
+        return self.attach_payment_method(method["id"], customer) if customer else method
+
+    @acted("api")
+    def attach_payment_method(self, payment_method: str, customer: str) -> Doc:
+        """Keep a payment method for a customer, who pays with it from now on."""
+        method = self.find("payment_method", payment_method)
+        owner = self.customer(customer, "customer")
+        before = self.alter(method, customer=customer)
+        self.alter(owner, _card=method["_card"])
+        self.emit("payment_method.attached", method, before)
+        return method
 
     @acted("api")
     def create_charge(
@@ -131,7 +171,13 @@ class Payments(Customers):
             intent["metadata"],
             intent["description"],
         )
-        return self.finish_intent(intent, charge, succeeded=self.finish_charge(charge, card))
+        capture = intent["capture_method"] != "manual"
+        paid = self.finish_charge(charge, card, capture=capture)
+        if paid and not capture:
+            self.alter(intent, status="requires_capture", amount_capturable=intent["amount"])
+            self.emit("payment_intent.amount_capturable_updated", intent)
+            return True
+        return self.finish_intent(intent, charge, succeeded=paid)
 
     def finish_intent(self, intent: Doc, charge: Doc, *, succeeded: bool) -> bool:
         """Bring an intent to the outcome of its charge."""
@@ -178,7 +224,7 @@ class Payments(Customers):
             self.alter(intent, latest_charge=charge_id, _charges=[copy_of(charge)])
         return charge
 
-    def finish_charge(self, charge: Doc, card: str, *, succeeded: bool = True) -> bool:
+    def finish_charge(self, charge: Doc, card: str, *, succeeded: bool = True, capture: bool = True) -> bool:
         """Settle a pending charge; emits charge.succeeded and charge.updated, or charge.failed."""
         if card == "declined" or not succeeded:
             outcome = {
@@ -199,14 +245,20 @@ class Payments(Customers):
         approved: Doc = {"advice_code": None, "network_advice_code": None, "network_decline_code": None, "reason": None,
                    "network_status": "approved_by_network", "risk_level": "normal", "risk_score": 16,
                    "seller_message": "Payment complete.", "type": "authorized"}  # fmt: skip
+        taken = charge["amount"] if capture else 0
         self.change_charge(
-            charge, status="succeeded", paid=True, captured=True, amount_captured=charge["amount"], outcome=approved
+            charge, status="succeeded", paid=True, captured=capture, amount_captured=taken, outcome=approved
         )
         self.emit("charge.succeeded", charge)
+        if capture:
+            self._book(charge)
+        return True
+
+    def _book(self, charge: Doc) -> None:
+        """The money of a captured charge lands on the merchant's balance; emits charge.updated."""
         fee = share(charge["amount"], 290, 10_000) + 30
         entry = self.balance_entry(charge["amount"], charge, "charge", fee=fee)
         self.emit("charge.updated", charge, self.change_charge(charge, balance_transaction=entry["id"]))
-        return True
 
     def change_charge(self, charge: Doc, **changes: object) -> Doc:
         """Change a charge, also where its payment intent carries a copy; returns the previous values."""

@@ -2,6 +2,7 @@
 
 from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.errors import StripeError
+from refref.sandbox.payment_shape import method_id
 from refref.sandbox.payments import Payments
 from refref.sandbox.store import Doc, acted, copy_of
 from refref.sandbox.timeline import DAY
@@ -53,6 +54,13 @@ EVIDENCE = (
 class Refunds(Payments):
     """Refunds and disputes of charges."""
 
+    def _book(self, charge: Doc) -> None:
+        """A charge of the card "disputed" or "inquired" is disputed as soon as it is paid."""
+        super()._book(charge)
+        for card in ("disputed", "inquired"):
+            if charge["payment_method"] == method_id(card):
+                self.dispute(charge["id"], inquiry=card == "inquired")
+
     @acted("api")
     def refund(
         self,
@@ -71,7 +79,7 @@ class Refunds(Payments):
     ) -> Doc:
         """Refund a charge; emits refund.created and charge.refunded."""
         left = charge["amount"] - charge["amount_refunded"]
-        if charge["status"] != "succeeded":
+        if not charge["captured"]:
             raise StripeError(f"Charge {charge['id']} has not been paid.", param="charge")
         if left == 0:
             raise StripeError(
@@ -140,6 +148,15 @@ class Refunds(Payments):
         self.emit("charge.refund.updated", doc, before)
         charge = self.find("charge", doc["charge"])
         self.emit("charge.updated", charge, self._refunded(charge, -doc["amount"]))
+        return doc
+
+    @acted("api")
+    def update_refund(self, refund: str, metadata: Metadata | None) -> Doc:
+        """Change a refund's metadata."""
+        doc = self.find("refund", refund)
+        before = self.alter(doc, metadata=merged(doc["metadata"], metadata))
+        self.emit("refund.updated", doc, before)
+        self.emit("charge.refund.updated", doc, before)
         return doc
 
     @acted("api")

@@ -151,7 +151,7 @@ def invoice_creation_of(given: Mapping[str, Any] | None) -> Doc:
     }
 
 
-def blank_setup_intent(intent_id: str, customer: str | None, method: str, now: int) -> Doc:
+def blank_setup_intent(intent_id: str, customer: str | None, method: str | None, now: int) -> Doc:
     """A setup intent that waits for its payment method."""
     return {
         "id": intent_id,
@@ -178,6 +178,6 @@ def blank_setup_intent(intent_id: str, customer: str | None, method: str, now: i
         "payment_method_options": {},
         "payment_method_types": ["card"],
         "single_use_mandate": None,
-        "status": "requires_confirmation",
+        "status": "requires_confirmation" if method else "requires_payment_method",
         "usage": "off_session",
     }

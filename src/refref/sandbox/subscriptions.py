@@ -91,8 +91,10 @@ class Subscriptions(CreditNotes):
         if coupon or promotion_code:
             self._attach_discount(sub, coupon, promotion_code)
         self.emit("customer.subscription.created", sub)
-        if trial_end:
+        if trial_end and trial_end - 3 * DAY > self.now:
             self.plan(trial_end - 3 * DAY, "trial_will_end", sub_id)
+        elif trial_end:
+            self.emit("customer.subscription.trial_will_end", sub)
         self.plan(end, "renew", sub_id)
         self.plan(self.now + EXPIRES_AFTER, "expire", sub_id)
         self.bill(sub, "subscription_create", (self.now, self.now), invoice_id)
