@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from refref.core.refusals import Refused
 from refref.core.terms import Terms, terms_to_json
@@ -11,6 +11,8 @@ from refref.db.pool import Connection
 from refref.db.programs import Program, StoredTerms
 from refref.flows.checks import check_instant, check_name
 from refref.ids import new_id
+
+SINCE_EVER = datetime(2000, 1, 1, tzinfo=UTC)  # before any sale that Stripe can tell of
 
 
 async def create_program(
@@ -24,9 +26,10 @@ async def create_program(
     actor: str,
     now: datetime,
 ) -> tuple[Program, StoredTerms]:
-    """Make a program with version 1 of its terms, in force from `effective_at` (now, on the connection's clock).
+    """Make a program with version 1 of its terms, in force from `effective_at` (since ever, unless given).
 
-    An instant in the past lets sales count that happened before. Raises Refused: unknown_connection, invalid_name,
+    Only sales that carry a participant's code count, so sales from before the program earn nothing by it unless they
+    were referred; an instant draws a line all the same. Raises Refused: unknown_connection, invalid_name,
     invalid_terms, invalid_instant.
     """
     name = check_name(name, "name")
@@ -35,7 +38,7 @@ async def create_program(
     if connection is None:
         raise Refused("unknown_connection", "There is no connection with this id.", "connection_id")
     there = now + timedelta(seconds=connection.clock_ahead_s)
-    starts_at = there if effective_at is None else check_instant(effective_at, "effective_at")
+    starts_at = SINCE_EVER if effective_at is None else check_instant(effective_at, "effective_at")
     program = Program(
         organization_id=organization_id,
         program_id=new_id("program"),
