@@ -133,6 +133,15 @@ def test_a_sale_appears_by_itself(browser: Browser, sample_site: SampleSite) -> 
     context.close()
 
 
+def test_what_is_open_stays_open_while_the_page_refreshes(desktop: Page, sample_site: SampleSite) -> None:
+    desktop.goto(address(sample_site, "/rewards/{reward_id}"))
+    desktop.get_by_text("Stripe objects that we know of").click()
+    for _ in range(2):
+        with desktop.expect_response(lambda response: "/rewards/" in response.url):
+            pass
+    expect(desktop.get_by_role("link", name="sub_sample1")).to_be_visible()
+
+
 def test_the_explanation_says_every_number(desktop: Page, sample_site: SampleSite) -> None:
     desktop.goto(address(sample_site, "/rewards/{reward_id}"))
     main = desktop.get_by_role("main")
