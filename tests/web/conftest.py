@@ -133,6 +133,12 @@ async def opened_web(dsn: str, **changes: Any) -> AsyncIterator[Web]:
 Scenario = Callable[[Web], Awaitable[None]]
 
 
+@pytest.fixture(scope="session")
+def open_web() -> Callable[..., Any]:
+    """Give the context manager that opens an app on the database of a DSN."""
+    return opened_web
+
+
 @pytest.fixture
 def with_web(database: str) -> Callable[..., None]:
     """Give a function that runs a coroutine function on an app of its own (settings may be changed by keyword)."""

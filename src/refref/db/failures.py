@@ -1,4 +1,4 @@
-"""Which errors of the driver mean that the database cannot be reached now, so that asking again later is right."""
+"""What errors of the driver mean: the database cannot be reached now, or a value cannot be stored at all."""
 
 import asyncpg
 
@@ -11,3 +11,6 @@ UNREACHABLE: tuple[type[Exception], ...] = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
 )
+
+# A value from outside that PostgreSQL cannot hold, such as a NUL in a text or a year beyond its calendar.
+UNSTORABLE: tuple[type[Exception], ...] = (asyncpg.DataError,)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from refref.core.refusals import Refused
-from refref.db.failures import UNREACHABLE
+from refref.db.failures import UNREACHABLE, UNSTORABLE
 from refref.vault import Vault
 from refref.web import api, pages
 from refref.web.auth import SignInRequired, authorize, sign_in_redirect
@@ -95,6 +95,8 @@ def make_site(context: Context) -> FastAPI:
     site.add_exception_handler(HTTPException, _on_status)
     for unreachable in UNREACHABLE:
         site.add_exception_handler(unreachable, _on_unreachable)
+    for unstorable in UNSTORABLE:
+        site.add_exception_handler(unstorable, _on_unstorable)
     site.add_exception_handler(Exception, _on_bug)
     api.register(site)
     pages.register(site)
@@ -140,6 +142,11 @@ async def _on_status(request: Request, error: Exception) -> Response:
 async def _on_unreachable(request: Request, error: Exception) -> Response:
     log.warning("database unreachable", error=type(error).__name__, request_id=request.state.request_id)
     return _answer(request, make_problem("database_unreachable", "RefRef cannot reach its database. Try again in a moment."))
+
+
+async def _on_unstorable(request: Request, error: Exception) -> Response:
+    log.warning("unstorable value", error=type(error).__name__, request_id=request.state.request_id)
+    return _answer(request, make_problem("bad_request", "The request holds a value that cannot be stored."))
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
