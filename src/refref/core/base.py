@@ -60,7 +60,8 @@ def base_of(sale: Sale, terms: Terms) -> Base:
         return Base(_scaled(net, net, net, paid, sale.total), net, lines_net, net, paid, sale.total, lines)
     eligible = sum(line.net for line in lines if not line.left_out)
     target = sale.net + (sale.tax if terms.includes_tax else 0)
-    amount = _scaled(eligible, lines_net, target, paid, sale.total)
+    # Credits on other lines (a change of plan) may lower the sale below its eligible lines: only what moved counts.
+    amount = min(_scaled(eligible, lines_net, target, paid, sale.total), _scaled(target, 0, target, paid, sale.total))
     return Base(amount, eligible, lines_net, net, paid, sale.total, lines)
 
 
