@@ -1,7 +1,8 @@
 """Who referred a referee, and how we know: carriers, resolved to participants, bound once per program.
 
-The carriers of one sale stand together; the earliest group that names somebody binds, and inside a group the fixed
-order of `facts.PRECEDENCE` decides (a promotion code beats a click). Later carriers are kept as evidence, unused.
+The carriers of one sale stand together, and with those of the first sale what was known of the customer by then; the
+earliest group that names somebody binds, and inside a group the fixed order of `facts.PRECEDENCE` decides (a promotion
+code beats a click). Later carriers are kept as evidence, unused.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import msgspec
 
 from refref.core.facts import PRECEDENCE, Carrier, CarrierKind, Fact, Kind
 from refref.core.periods import DAY_S
-from refref.core.sales import Sale, is_customer_id
+from refref.core.sales import Sale, SaleStatus, is_customer_id
 
 GRACE_S = DAY_S  # a carrier without a click instant covers payments up to a day before it was seen
 _RANK = {kind: rank for rank, kind in enumerate(PRECEDENCE)}
@@ -55,11 +56,15 @@ class Binding(msgspec.Struct, frozen=True, gc=False):
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
-    """A carrier with the object it stands on and the group of carriers that it belongs to."""
+    """A carrier with the object it stands on and the group of carriers that it belongs to.
+
+    `sale_key` is the sale that brought it, "" for what is known of the customer alone.
+    """
 
     carrier: Carrier
     stripe_id: str
     group: str  # a sale's key, else the object's id
+    sale_key: str
 
 
 def code_key(kind: CarrierKind, value: str) -> str:
@@ -76,9 +81,23 @@ def carriers_by_referee(facts: Sequence[Fact], sales: Sequence[Sale]) -> dict[st
             continue
         sale = sale_by_id.get(fact.stripe_id) or _sale_of_links(fact, sale_by_id, sales)
         referee = _referee(fact, sale)
-        group = sale.key if sale else fact.stripe_id
-        found.setdefault(referee, []).extend(Found(carrier, fact.stripe_id, group) for carrier in fact.carriers)
+        own = found.setdefault(referee, [])
+        if sale is not None:
+            own.extend([Found(carrier, fact.stripe_id, sale.key, sale.key) for carrier in fact.carriers])
+            continue
+        first = _first_sale(referee, sales)
+        for carrier in fact.carriers:
+            is_of_first = first is not None and carrier.seen_at <= first.paid_at + GRACE_S
+            group = first.key if first is not None and is_of_first else fact.stripe_id
+            own.append(Found(carrier, fact.stripe_id, group, ""))
     return found
+
+
+def _first_sale(referee: str, sales: Sequence[Sale]) -> Sale | None:
+    for sale in sales:
+        if sale.referee_id == referee and sale.status in (SaleStatus.PAID, SaleStatus.PENDING):
+            return sale
+    return None
 
 
 def _sale_of_links(fact: Fact, sale_by_id: Mapping[str, Sale], sales: Sequence[Sale]) -> Sale | None:
@@ -146,7 +165,7 @@ def bind(
     covers_from = bound_at if carrier.clicked_at is not None else bound_at - GRACE_S
     owner = codes[code_key(carrier.kind, carrier.value)]
     return (
-        Binding(program_id, owner.participant_id, carrier, bound_at, covers_from, chosen.group, weighed),
+        Binding(program_id, owner.participant_id, carrier, bound_at, covers_from, chosen.sale_key, weighed),
         weighed,
     )
 
