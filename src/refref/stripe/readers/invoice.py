@@ -116,12 +116,17 @@ def _state(invoice: Payload, created_at: int) -> InvoiceState:
 
 
 def _paid(invoice: Payload, status: str) -> tuple[int, int]:
-    """Money paid, out-of-band money included, and the out-of-band part.
+    """Money paid for the invoice, out-of-band money included, and the out-of-band part.
+
+    What was paid beyond amount_due is `amount_overpaid` (basil), which goes to the customer balance: it is left out.
 
     Before basil amount_paid leaves out-of-band money out and `paid_out_of_band` says that the rest of amount_due came
     that way; since basil amount_paid includes it, and since 2026-05-27 `amount_paid_off_stripe` tells how much.
     """
     paid = whole(invoice, "amount_paid")
+    due = whole_or_none(invoice, "amount_due")
+    if due is not None:
+        paid = min(paid, max(0, due))
     off_stripe = whole_or_none(invoice, "amount_paid_off_stripe")
     if off_stripe is not None:
         return paid, off_stripe
