@@ -52,6 +52,18 @@ def test_whatever_is_wrong_is_told_in_one_shape(
     with_web(scenario)
 
 
+def test_instants_beyond_the_calendar_are_refused(with_web: RunWeb) -> None:
+    async def scenario(web: Any) -> None:
+        await web.connection()
+        early = "0001-01-01T00:00:00+14:00"
+        answer = await web.api.post("/v1/programs", json={"name": "P", "effective_at": early})
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_instant")
+        answer = await web.api.get("/v1/decisions", params={"since": early})
+        assert answer.status_code in (200, 400), answer.text
+
+    with_web(scenario)
+
+
 def test_a_body_without_a_length_is_limited_too(with_web: RunWeb) -> None:
     async def scenario(web: Any) -> None:
         async def chunks(number: int) -> Any:

@@ -13,4 +13,7 @@ UNREACHABLE: tuple[type[Exception], ...] = (
 )
 
 # A value from outside that PostgreSQL cannot hold, such as a NUL in a text or a year beyond its calendar.
-UNSTORABLE: tuple[type[Exception], ...] = (asyncpg.DataError,)
+UNSTORABLE: tuple[type[Exception], ...] = (
+    asyncpg.DataError,  # told by PostgreSQL
+    asyncpg.exceptions._base.DataError,  # noticed by the driver; it has no public name of its own
+)

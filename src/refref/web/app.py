@@ -141,7 +141,8 @@ async def _on_status(request: Request, error: Exception) -> Response:
 
 async def _on_unreachable(request: Request, error: Exception) -> Response:
     log.warning("database unreachable", error=type(error).__name__, request_id=request.state.request_id)
-    return _answer(request, make_problem("database_unreachable", "RefRef cannot reach its database. Try again in a moment."))
+    detail = "RefRef cannot reach its database. Try again in a moment."
+    return _answer(request, make_problem("database_unreachable", detail))
 
 
 async def _on_unstorable(request: Request, error: Exception) -> Response:
