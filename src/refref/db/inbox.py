@@ -69,14 +69,19 @@ async def claim_connection(tx: Connection) -> Claim | None:
     return Claim(row[0], row[1], row[2]) if row else None
 
 
-async def due_work(tx: Connection, organization_id: str, connection_id: str, limit: int) -> list[Work]:
-    """The oldest due events of a connection, whose lock the transaction holds."""
+async def due_work(
+    tx: Connection, organization_id: str, connection_id: str, limit: int, *, after_seq: int = 0
+) -> list[Work]:
+    """The oldest due events of a connection, whose lock the transaction holds.
+
+    `after_seq` spares PostgreSQL the rows of finished events that no vacuum has taken away yet.
+    """
     rows = await tx.fetch(
         """
         select e.event_seq, e.stripe_event_id, e.type, i.attempts, e.body
         from (
           select event_seq, attempts from inbox
-          where organization_id = $1 and connection_id = $2 and state = 'pending' and due_at <= now()
+          where organization_id = $1 and connection_id = $2 and event_seq > $4 and state = 'pending' and due_at <= now()
           order by event_seq limit $3
         ) i
         cross join lateral (
@@ -88,6 +93,7 @@ async def due_work(tx: Connection, organization_id: str, connection_id: str, lim
         organization_id,
         connection_id,
         limit,
+        after_seq,
     )
     return [Work(row[0], row[1], row[2], row[3], decompress(row[4])) for row in rows]
 

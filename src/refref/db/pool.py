@@ -48,6 +48,10 @@ class Database:
     async def close(self) -> None:
         await self._pool.close()
 
+    async def forget_plans(self) -> None:
+        """Connect anew from now on: plans that were cached when tables were small read too much of grown ones."""
+        await self._pool.expire_connections()
+
     @asynccontextmanager
     async def tenant(self, organization_id: str) -> AsyncIterator[Connection]:
         """One transaction that sees the rows of `organization_id` alone; an exception rolls it back."""

@@ -14,7 +14,7 @@ from refref.db.pool import Database
 from refref.vault import Vault
 from refref.worker.clock import mature_due
 from refref.worker.fetcher import fetch_due
-from refref.worker.pump import pump_once
+from refref.worker.pump import Floors, pump_once
 
 LOOK_AGAIN_S = 1.0  # the pump looks by itself, should a call have been lost
 CLOCK_S = 1.0
@@ -36,15 +36,36 @@ async def run_worker(database: Database, vault: Vault, now: Callable[[], int] = 
         tasks.create_task(_repeat("fetcher", FETCH_S, lambda: fetch_due(database, vault, now)))
 
 
+class Growth:
+    """Tells when the tables have grown tenfold since cached plans were made: after 500, 5,000 … events."""
+
+    _FIRST, _LAST = 500, 5_000_000
+
+    def __init__(self) -> None:
+        self._events = 0
+        self._next = self._FIRST
+
+    def is_tenfold(self, events: int) -> bool:
+        """Count settled events; True once each time."""
+        self._events += events
+        if self._events < self._next or self._next > self._LAST:
+            return False
+        self._next *= 10
+        return True
+
+
 async def _pump_forever(database: Database, now: Callable[[], int]) -> None:
     called = asyncio.Event()
+    growth = Growth()
+    floors = Floors()
     while True:
         try:
             async with database.listen(WAKE_CHANNEL, called.set):
                 while True:
                     called.clear()
-                    while (await pump_once(database, now)).events:
-                        pass
+                    while events := (await pump_once(database, now, floors)).events:
+                        if growth.is_tenfold(events):
+                            await database.forget_plans()
                     try:
                         async with asyncio.timeout(LOOK_AGAIN_S):
                             await called.wait()

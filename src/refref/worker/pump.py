@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -41,7 +42,34 @@ def read_work(work: Work) -> Reading:
     return read_told(event) if work.type.startswith(TOLD_PREFIX) else read(event)
 
 
-async def pump_once(database: Database, now: Callable[[], int]) -> Pumped:
+class Floors:
+    """Up to which event each connection's inbox is known to be done, so that a turn need not start from the first one.
+
+    Events commit a little out of order and failed ones come again, so a floor lies well below the last event done, and
+    all floors are forgotten every second.
+    """
+
+    _MARGIN = 4096
+    _FORGOTTEN_AFTER_S = 1.0
+
+    def __init__(self) -> None:
+        self._by_connection: dict[str, int] = {}
+        self._since = time.monotonic()
+
+    def of(self, connection_id: str) -> int:
+        """The floor to look above."""
+        if time.monotonic() - self._since > self._FORGOTTEN_AFTER_S:
+            self._by_connection.clear()
+            self._since = time.monotonic()
+        return self._by_connection.get(connection_id, 0)
+
+    def raise_to(self, connection_id: str, batch: Sequence[Work]) -> None:
+        """Take note of a batch that was claimed in order."""
+        if batch:
+            self._by_connection[connection_id] = max(0, batch[-1].event_seq - self._MARGIN)
+
+
+async def pump_once(database: Database, now: Callable[[], int], floors: Floors | None = None) -> Pumped:
     """Settle one batch of one connection. A batch that fails is done again event by event, so that one bad event
     stops no other; the bad one is tried eight times and then parked. Raises UNREACHABLE errors."""
     claim: Claim | None = None
@@ -52,11 +80,14 @@ async def pump_once(database: Database, now: Callable[[], int]) -> Pumped:
             if claim is None:
                 return Pumped()
             await enter_tenant(tx, claim.organization_id)
-            batch = await inbox.due_work(tx, claim.organization_id, claim.connection_id, BATCH)
+            floor = floors.of(claim.connection_id) if floors else 0
+            batch = await inbox.due_work(tx, claim.organization_id, claim.connection_id, BATCH, after_seq=floor)
             dirty: list[str] = []
             if len(batch) < BATCH:
                 dirty = await facts.take_dirty(tx, claim.organization_id, claim.connection_id, BATCH)
             entries = await _settle_batch(tx, claim, batch, dirty, now())
+            if floors:
+                floors.raise_to(claim.connection_id, batch)
             return Pumped(len(batch) + len(dirty), entries)
     except UNREACHABLE:
         raise
