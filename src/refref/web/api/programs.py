@@ -30,7 +30,7 @@ class NewProgramIn(BaseModel):
     name: str
     connection_id: str | None = Field(default=None, description="May be left out when there is only one.")
     terms: dict[str, Any] = Field(default_factory=dict, json_schema_extra=TERMS_SCHEMA)
-    effective_at: AwareDatetime | None = Field(default=None, description="Since ever, unless given; may lie in the past.")
+    effective_at: AwareDatetime | None = Field(default=None, description="Since ever, unless given.")
 
 
 class NewTermsIn(BaseModel):
