@@ -18,8 +18,8 @@ KEY = "sk_test_process"
 
 
 @contextmanager
-def running(folder: Path, *flags: str) -> Iterator[httpx.Client]:
-    """The sandbox as a process on a free port; ended by SIGTERM, which must succeed."""
+def running(folder: Path, *flags: str, ends: signal.Signals = signal.SIGTERM) -> Iterator[httpx.Client]:
+    """The sandbox as a process on a free port; ended by SIGTERM, which must succeed, or by another signal."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -35,8 +35,8 @@ def running(folder: Path, *flags: str) -> Iterator[httpx.Client]:
                     time.sleep(0.05)
             yield client
     finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        process.send_signal(ends)
+        assert process.wait(10) == (0 if ends == signal.SIGTERM else -ends)
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +158,12 @@ def test_the_whole_history_goes_to_a_new_endpoint_and_everything_survives(tmp_pa
     with running(tmp_path, "--seed", "3") as client:
         assert client.get("/_sandbox/state").json()["events"] >= events
         assert client.get("/_sandbox/state").json()["endpoints"][0]["id"] == endpoint["id"]
+
+
+def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
+    auth = {"authorization": f"Bearer {KEY}"}
+    with running(tmp_path, ends=signal.SIGKILL) as client:
+        made = client.post("/v1/customers", data={"name": "A"}, headers=auth).json()["id"]
+    with running(tmp_path) as client:
+        assert client.get(f"/v1/customers/{made}", headers=auth).json()["name"] == "A"
+        assert client.post("/v1/customers", data={"name": "B"}, headers=auth).json()["id"] != made

@@ -128,6 +128,7 @@ class Deliveries:
         while True:
             await self._stirred.wait()
             self._stirred.clear()
+            self.sandbox.flush()  # nobody is told of what a crash could undo
             batch, self._queue = self._queue, []
             if self.weather.shuffle:
                 self._rng.shuffle(batch)

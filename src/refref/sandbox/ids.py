@@ -1,4 +1,4 @@
-"""Ids that look like Stripe's, made from a seed and a counter: the same run gives the same ids."""
+"""Ids that look like Stripe's, made from a seed and counters: the same run gives the same ids."""
 
 import hashlib
 
@@ -53,13 +53,16 @@ def scramble(text: str, length: int) -> str:
 
 
 class Ids:
-    """Makes the next id of a kind. `count` is the only state; it is kept with the documents."""
+    """Makes the next id of a kind: the n-th of a kind depends on the seed only, whatever else was made.
 
-    def __init__(self, seed: int, count: int = 0) -> None:
+    `counts` is the only state; it is kept with the documents.
+    """
+
+    def __init__(self, seed: int, counts: dict[str, int] | None = None) -> None:
         self.seed = seed
-        self.count = count
+        self.counts = counts or {}
 
     def make(self, kind: str) -> str:
         """A new id with the prefix of `kind`."""
-        self.count += 1
-        return PREFIXES[kind] + scramble(f"{self.seed}:{self.count}", LENGTHS.get(kind, 24))
+        number = self.counts[kind] = self.counts.get(kind, 0) + 1
+        return PREFIXES[kind] + scramble(f"{self.seed}:{kind}:{number}", LENGTHS.get(kind, 24))

@@ -171,13 +171,13 @@ class Store:
 
     @contextmanager
     def requested(self, request_id: str, idempotency_key: str | None) -> Iterator[None]:
-        """What happens inside was asked for by one API request."""
+        """What happens inside was asked for by one API request; it is on disk before the answer is given."""
         self.request = {"id": request_id, "idempotency_key": idempotency_key}
         try:
             yield
         finally:
             self.request = None
-            self.flush(BATCH)
+            self.flush()
 
     # keeping
 
@@ -193,7 +193,7 @@ class Store:
                 "on conflict (kind, id) do update set body = excluded.body",
                 rows,
             )
-            state = msgspec.json.encode({"now": self.now, "count": self.ids.count, "seed": self.ids.seed})
+            state = msgspec.json.encode({"now": self.now, "counts": self.ids.counts, "seed": self.ids.seed})
             db.execute("insert or replace into state (id, body) values (1, ?)", (state,))
             db.execute("commit")
         self._dirty.clear()
@@ -222,5 +222,5 @@ class Store:
             self._kinds.setdefault(kind, []).append(doc)
         for (body,) in db.execute("select body from state"):
             state = msgspec.json.decode(body)
-            self.now, self.ids = state["now"], Ids(state["seed"], state["count"])
+            self.now, self.ids = state["now"], Ids(state["seed"], state["counts"])
         return db
