@@ -31,7 +31,7 @@ def csv_response(
         while True:
             async with viewer.transaction() as tx:
                 page = await fetch(tx, cursor, MAX_LIMIT)
-            yield "".join(_line([_text(cell) for cell in cells(row)]) for row in page.rows)
+            yield "".join(_line([cell_text(cell) for cell in cells(row)]) for row in page.rows)
             cursor = page.next_cursor
             if cursor is None:
                 return
@@ -46,12 +46,12 @@ def _line(cells: Sequence[str]) -> str:
     return buffer.getvalue()
 
 
-def _text(cell: Cell) -> str:
+def cell_text(cell: Cell) -> str:
+    """A cell as text; what a spreadsheet would run as a formula gets an apostrophe before it."""
     if cell is None:
         return ""
     if isinstance(cell, datetime):
         return cell.isoformat()
     text = str(cell)
-    # A spreadsheet would run such a text as a formula; numbers, which may be negative, are left alone.
-    is_number = text.removeprefix("-").replace(".", "", 1).isdigit()
+    is_number = text.lstrip("+-").replace(".", "", 1).isdigit()
     return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not is_number else text

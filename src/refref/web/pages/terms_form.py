@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from typing import Literal, TypeVar
 
 import msgspec
@@ -17,6 +17,7 @@ from refref.web.money_format import decimal_text, money_text
 L = TypeVar("L", bound=str)
 UNITS: tuple[Literal["months"], Literal["payments"], Literal["forever"]] = ("months", "payments", "forever")
 KINDS: tuple[Literal["percentage"], Literal["fixed"]] = ("percentage", "fixed")
+_DECIMAL = re.compile(r"([0-9]{1,12})(?:[.,]([0-9]{1,12}))?")
 ON_WORDS: dict[Literal["every", "first", "recurring"], str] = {
     "every": "every payment",
     "first": "the first payment",
@@ -83,11 +84,11 @@ def sentences_of(terms: Terms) -> list[str]:
     else:
         sentences.append(f"A customer earns for {count} {'payment' if count == 1 else 'payments'}.")
     sentences.append(
-        f"Each reward is held for {terms.hold_days} days, so that refunds can come first."
+        f"Each reward is held for {_days(terms.hold_days)}, so that refunds can come first."
         if terms.hold_days
         else "Rewards are payable at once."
     )
-    sentences.append(f"The first payment must come within {terms.attribution_window_days} days of the referral.")
+    sentences.append(f"The first payment must come within {_days(terms.attribution_window_days)} of the referral.")
     sentences.append(_base_sentence(terms))
     if terms.products:
         sentences.append("Only these products or prices count: " + ", ".join(terms.products) + ".")
@@ -142,13 +143,17 @@ def _whole(form: Mapping[str, str], name: str, default: int) -> int:
 
 def _decimal(form: Mapping[str, str], name: str, places: int) -> int:
     """A decimal of the form as a whole number of its smallest units."""
-    try:
-        value = Decimal(form.get(name, "").replace(",", ".").removesuffix("%").strip()).scaleb(places)
-    except InvalidOperation as error:
-        raise Refused("invalid_terms", "Give a number such as 12.5.", name) from error
-    if not value.is_finite() or value != value.to_integral_value() or abs(value) > 10**15:
+    match = _DECIMAL.fullmatch(form.get(name, "").removesuffix("%").strip())
+    if match is None:
+        raise Refused("invalid_terms", "Give a number such as 12.5.", name)
+    whole, fraction = match.group(1), match.group(2) or ""
+    if len(fraction) > places:
         raise Refused("invalid_terms", f"Give a number with at most {places} decimals.", name)
-    return int(value)
+    return int(whole + fraction.ljust(places, "0"))
+
+
+def _days(count: int) -> str:
+    return "1 day" if count == 1 else f"{count} days"
 
 
 def _percent(rate_bps: int) -> str:

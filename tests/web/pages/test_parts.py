@@ -1,0 +1,154 @@
+"""The parts of the pages that need no server: amounts, the trend chart, the form of terms, words and CSV cells."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from refref.core.refusals import Refused
+from refref.core.terms import Duration, RewardRule, Terms
+from refref.db.reports import DayTotals
+from refref.web.money_format import decimal_text, grouped_text, money_text
+from refref.web.pages.chart import trend_chart
+from refref.web.pages.exports import cell_text
+from refref.web.pages.rendering import instant_of, plural, with_query
+from refref.web.pages.terms_form import form_of_terms, instant_of_form, sentences_of, terms_of_form
+from refref.web.pages.words import account, status_of
+
+
+@pytest.mark.parametrize(
+    ("amount_minor", "currency", "plain", "grouped"),
+    [
+        (0, "usd", "0.00", "0.00"),
+        (5, "usd", "0.05", "0.05"),
+        (-5, "usd", "-0.05", "−0.05"),
+        (123_456_789, "usd", "1234567.89", "1,234,567.89"),
+        (500, "jpy", "500", "500"),
+        (1_234_567, "jpy", "1234567", "1,234,567"),
+        (500, "isk", "5.00", "5.00"),
+        (500, "UGX", "5.00", "5.00"),
+        (5_120, "kwd", "5.120", "5.120"),
+        (-1_234_567, "kwd", "-1234.567", "−1,234.567"),
+    ],
+)
+def test_amounts(amount_minor: int, currency: str, plain: str, grouped: str) -> None:
+    assert decimal_text(amount_minor, currency) == plain
+    assert grouped_text(amount_minor, currency) == grouped
+    assert money_text(amount_minor, currency) == f"{grouped}\u00a0{currency.upper()}"
+
+
+def test_the_chart_has_every_day_and_a_round_scale() -> None:
+    days = [
+        DayTotals(date(2026, 1, 2), "usd", 18_700, 1_870),
+        DayTotals(date(2026, 1, 2), "eur", 99_999, 1),
+        DayTotals(date(2026, 1, 4), "usd", 9_350, 0),
+    ]
+    chart = trend_chart(days, "usd", date(2026, 1, 1), date(2026, 1, 5))
+    assert [bar.day.day for bar in chart.bars] == [1, 2, 3, 4, 5]
+    assert chart.scale == ("200.00", "100.00", "0.00")
+    assert [bar.referred_height for bar in chart.bars] == ["0.00", "93.50", "0.00", "46.75", "0.00"]
+    assert chart.bars[1].earned_height == "9.35"
+    assert chart.bars[1].referred_top == "6.50"
+
+
+def test_a_chart_without_money_has_no_scale() -> None:
+    assert trend_chart([], "usd", date(2026, 1, 1), date(2026, 1, 1)).scale == ()
+
+
+TERMS = [
+    Terms(),
+    Terms(rules=(RewardRule("commission", "first", "fixed", 0, {"jpy": 500}),), duration=Duration("forever", 12)),
+    Terms(
+        rules=(RewardRule("commission", "recurring", "percentage", 1_250),),
+        duration=Duration("payments", 3),
+        hold_days=0,
+        attribution_window_days=1,
+        products=("prod_a", "price_b"),
+        includes_tax=True,
+        includes_shipping=True,
+        restart="new_cycle",
+    ),
+    Terms(
+        rules=(
+            RewardRule("commission", "every", "fixed", 0, {"kwd": 5_120, "usd": 1_000}),
+            RewardRule("more", rate_bps=1),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("terms", TERMS)
+def test_terms_come_back_from_their_form(terms: Terms) -> None:
+    assert terms_of_form(form_of_terms(terms), terms) == terms
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field"),
+    [
+        ("rate", "a lot", "rate"),
+        ("rate", "12.345", "rate"),
+        ("rate", "NaN", "rate"),
+        ("rate", "1e999999", "rate"),
+        ("hold_days", "-1", "hold_days"),
+        ("hold_days", "٣", "hold_days"),
+        ("duration_unit", "years", "duration_unit"),
+        ("rule_on", "", "rule_on"),
+    ],
+)
+def test_a_wrong_field_of_terms_is_named(name: str, value: str, field: str) -> None:
+    with pytest.raises(Refused) as refused:
+        terms_of_form({**form_of_terms(Terms()), name: value}, Terms())
+    assert refused.value.field == field
+
+
+def test_a_day_of_the_form_is_midnight_utc() -> None:
+    assert instant_of_form({"effective_on": "2026-03-01"}) == datetime(2026, 3, 1, tzinfo=UTC)
+    assert instant_of_form({}) is None
+    with pytest.raises(Refused):
+        instant_of_form({"effective_on": "tomorrow"})
+
+
+def test_terms_in_words() -> None:
+    assert sentences_of(TERMS[2]) == [
+        "12.5 % of every payment after the first.",
+        "A customer earns for 3 payments.",
+        "Rewards are payable at once.",
+        "The first payment must come within 1 day of the referral.",
+        "What counts is the money really paid, after discounts, with tax and shipping.",
+        "Only these products or prices count: prod_a, price_b.",
+        "A new subscription of the same customer starts earning anew.",
+    ]
+    assert sentences_of(TERMS[1])[:2] == ["500\u00a0JPY for the first payment.", "A customer earns for ever."]
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        (None, ""),
+        (3, "3"),
+        ("-12.50", "-12.50"),
+        ("=1+1", "'=1+1"),
+        ("+49", "+49"),
+        ("@sample", "'@sample"),
+        ("-sample", "'-sample"),
+        ("\t=1", "'\t=1"),
+        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00+00:00"),
+    ],
+)
+def test_no_cell_becomes_a_formula(cell: str | int | datetime | None, text: str) -> None:
+    assert cell_text(cell) == text
+
+
+def test_a_status_says_when_it_changes() -> None:
+    until = datetime(2026, 12, 24, tzinfo=UTC)
+    assert status_of("pending", until).change == "until 24 Dec 2026"
+    assert status_of("payable", until).change == "since 24 Dec 2026"
+    assert status_of("held", until).change == "until the dispute is decided"
+
+
+def test_small_words() -> None:
+    assert account("pending:ptc_1") == "pending"
+    assert account("expense:prg_1") == "your expense"
+    assert plural(1, "payment") == "1 payment"
+    assert plural(1_204, "payment") == "1,204 payments"
+    assert with_query("/rewards", {"q": "a b", "status": ""}) == "/rewards?q=a+b"
+    assert instant_of("2026-01-02T00:00:00Z") == instant_of(1_767_312_000) == datetime(2026, 1, 2, tzinfo=UTC)
