@@ -102,13 +102,17 @@ class Sandbox:
         return made
 
 
-async def set_up(settings: Settings, addresses: Addresses, wait_s: float) -> dict[str, str]:
+async def set_up(
+    settings: Settings, addresses: Addresses, wait_s: float, transport: httpx.AsyncBaseTransport | None = None
+) -> dict[str, str]:
     """Make the demo, or bring an old one to its new addresses; returns what is printed."""
     vault = Vault(settings.master_keys)
     database = await Database.open(settings.require_database_url(), max_size=2)
     headers = {"Authorization": f"Bearer {addresses.sandbox_key}"}
     try:
-        async with httpx.AsyncClient(base_url=addresses.sandbox_url, headers=headers, timeout=30) as client:
+        async with httpx.AsyncClient(
+            base_url=addresses.sandbox_url, headers=headers, timeout=30, transport=transport
+        ) as client:
             sandbox = Sandbox(client)
             account = await _account(database, vault, sandbox, settings.data_dir, addresses)
             account = await _connect(database, vault, sandbox, settings.data_dir, account, addresses)
