@@ -1,9 +1,9 @@
-"""Every story in every mode. A story's books must be the same whatever the mode."""
+"""Every story in every mode it is told in. A story's books must be the same whatever the mode."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -12,18 +12,17 @@ from stories import tellings  # noqa: F401 - importing registers the stories
 from stories.story import MODES, START, STORIES, Mode, Story
 from stories.world import World
 
-
-@pytest.fixture(scope="module")
-def world(module_database: str) -> Iterator[World]:
-    made = World(module_database)
-    yield made
-    made.close()
+# Mode by mode, since each has a world of its own.
+CASES = [(mode, name) for mode in MODES for name in sorted(STORIES) if mode.name in STORIES[name].modes]
 
 
-@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
-@pytest.mark.parametrize("name", sorted(STORIES))
-def test_story(name: str, mode: Mode, world: World) -> None:
+@pytest.mark.parametrize(("mode", "name"), CASES, ids=[f"{name}-{mode.name}" for mode, name in CASES])
+def test_story(name: str, mode: Mode, world_of: Callable[[Mode], World], request: pytest.FixtureRequest) -> None:
+    world = world_of(mode)
+    told = STORIES[name]
+    if told.open_defect:
+        request.applymarker(pytest.mark.xfail(reason=told.open_defect, strict=False))
     sandbox = Sandbox(clock_start=START, seed=sum(name.encode()))
-    merchant = world.create_merchant(sandbox.now)
+    merchant = world.create_merchant(sandbox, has_api=told.has_api)
     rng = random.Random(f"{name} {mode.name}")  # noqa: S311 - a seed for orders, not a secret
-    STORIES[name](Story(world, mode, merchant, sandbox, rng))
+    told.tell(Story(world, mode, merchant, sandbox, rng))

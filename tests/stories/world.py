@@ -3,43 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
-from refref.core.facts import CarrierKind
+from refref.core.facts import CarrierKind, SubscriptionState, decode_fact
 from refref.core.terms import Terms
-from refref.db.pool import Connection, Database
+from refref.db.pool import Database
 from refref.flows.attribute import attribute_customer
 from refref.flows.connections import NewConnection, create_connection
 from refref.flows.invariants import check_invariants
 from refref.flows.participants import add_code, create_participant, deactivate_code
-from refref.flows.programs import create_program
+from refref.flows.programs import create_program, publish_terms
 from refref.flows.rebuild import rebuild_verify
 from refref.flows.replay import replay_events
 from refref.ids import new_id
+from refref.sandbox import Sandbox
 from refref.sandbox.deliveries import render_event_bytes, sign
+from refref.sandbox.wire import create_app
 from refref.settings import MasterKey
 from refref.vault import Vault
 from refref.web.intake import Intake
 from refref.worker.clock import mature_due
+from refref.worker.fetcher import fetch_due
 from refref.worker.pump import pump_once
+from stories.crashing import CrashingDatabase, Killed
+from stories.port import StripePort
 
 if TYPE_CHECKING:
     from stories.story import Story
 
+T = TypeVar("T")
 SECRET = "whsec_" + "s" * 32
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
-
-
-class Killed(BaseException):
-    """Stands for kill -9: nothing in the product may catch it."""
 
 
 @dataclass(slots=True)
@@ -47,33 +47,7 @@ class Merchant:
     organization_id: str
     connection_id: str
     now: int = 0
-
-
-class CrashingDatabase(Database):
-    """A database whose transactions die at a statement that a die chooses, as if the process had been killed there."""
-
-    def __init__(self, database: Database, rng: random.Random) -> None:
-        super().__init__(database._pool)
-        self._rng = rng
-        self.crashes = 0
-
-    @asynccontextmanager
-    async def reference(self) -> AsyncIterator[Connection]:
-        async with super().reference() as tx:
-            yield _Dying(tx, self._rng.randint(3, 30), self)  # type: ignore[misc]  # a stand-in with the same methods
-
-
-class _Dying:
-    def __init__(self, tx: Connection, statements: int, owner: CrashingDatabase) -> None:
-        self._tx, self._left, self._owner = tx, statements, owner
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        self._left -= 1
-        if self._left == 0:
-            self._owner.crashes += 1
-            raise Killed
-        method: Callable[..., Any] = getattr(self._tx, name)
-        return method
+    has_api: bool = False
 
 
 class World:
@@ -84,42 +58,67 @@ class World:
         self.database: Database = self.run(Database.open(dsn, max_size=4))
         self.vault = Vault([MasterKey("k1", b"k" * 32)])
         self.intake = Intake(self.database, self.vault)
-        self._dsn = dsn
+        self._port = StripePort()
 
     def close(self) -> None:
+        self.run(self._port.close())
         self.run(self.intake.close())
         self.run(self.database.close())
         self._runner.close()
 
-    def run(self, work: Any) -> Any:
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """What the coroutine gives."""
         return self._runner.run(work)
 
     # Set-up ---------------------------------------------------------------------------------------------------------
 
-    def create_merchant(self, now: int) -> Merchant:
-        return self.run(self._create_merchant(now))
+    def create_merchant(self, sandbox: Sandbox, *, has_api: bool = False) -> Merchant:
+        """An organization with one connection; `has_api`: with a key, by which RefRef can ask the sandbox."""
+        return self.run(self._create_merchant(sandbox, has_api))
 
-    async def _create_merchant(self, now: int) -> Merchant:
+    async def _create_merchant(self, sandbox: Sandbox, has_api: bool) -> Merchant:
         organization_id = new_id("organization")
+        key = await self._port.open(create_app(sandbox)) if has_api else None
+        given = NewConnection(
+            name="Story", mode="test", webhook_secret=SECRET, api_key=key, api_base=self._port.url if key else None
+        )
         async with self.database.reference() as tx:
             await tx.execute("insert into organization values ($1, 'Story')", organization_id)
         async with self.database.tenant(organization_id) as tx:
-            made = await create_connection(
-                tx, self.vault, organization_id,
-                NewConnection(name="Story", mode="test", webhook_secret=SECRET), actor="system", now=EPOCH,
-            )
-        return Merchant(organization_id, made.connection_id, now)
+            made = await create_connection(tx, self.vault, organization_id, given, actor="system", now=EPOCH)
+        return Merchant(organization_id, made.connection_id, sandbox.now, has_api)
 
     def create_program(self, merchant: Merchant, name: str, terms: Terms) -> str:
         async def work() -> str:
             async with self.database.tenant(merchant.organization_id) as tx:
                 program, _ = await create_program(
-                    tx, merchant.organization_id, connection_id=merchant.connection_id, name=name, terms=terms,
-                    effective_at=EPOCH, actor="system", now=EPOCH,
+                    tx,
+                    merchant.organization_id,
+                    connection_id=merchant.connection_id,
+                    name=name,
+                    terms=terms,
+                    effective_at=EPOCH,
+                    actor="system",
+                    now=EPOCH,
                 )
             return program.program_id
 
         return self.run(work())
+
+    def publish(self, merchant: Merchant, program_id: str, terms: Terms, effective_at: int) -> None:
+        async def work() -> None:
+            async with self.database.tenant(merchant.organization_id) as tx:
+                await publish_terms(
+                    tx,
+                    merchant.organization_id,
+                    program_id,
+                    terms=terms,
+                    effective_at=datetime.fromtimestamp(effective_at, UTC),
+                    actor="system",
+                    now=EPOCH,
+                )
+
+        self.run(work())
 
     def create_participant(
         self, merchant: Merchant, program_id: str, refcode: str, email: str, promotion_code: str | None
@@ -127,8 +126,15 @@ class World:
         async def work() -> str:
             async with self.database.tenant(merchant.organization_id) as tx:
                 made, _ = await create_participant(
-                    tx, merchant.organization_id, program_id=program_id, kind="affiliate", name=refcode, email=email,
-                    refcode=refcode, actor="system", now=EPOCH,
+                    tx,
+                    merchant.organization_id,
+                    program_id=program_id,
+                    kind="affiliate",
+                    name=refcode,
+                    email=email,
+                    refcode=refcode,
+                    actor="system",
+                    now=EPOCH,
                 )
             return made.participant_id
 
@@ -141,8 +147,13 @@ class World:
         async def work() -> None:
             async with self.database.tenant(merchant.organization_id) as tx:
                 await add_code(
-                    tx, merchant.organization_id, participant_id, code_kind="promotion_code", code=promotion_code,
-                    actor="system", now=EPOCH,
+                    tx,
+                    merchant.organization_id,
+                    participant_id,
+                    code_kind="promotion_code",
+                    code=promotion_code,
+                    actor="system",
+                    now=EPOCH,
                 )
 
         self.run(work())
@@ -151,7 +162,12 @@ class World:
         async def work() -> None:
             async with self.database.tenant(merchant.organization_id) as tx:
                 await deactivate_code(
-                    tx, merchant.organization_id, participant_id, code, actor="system", now=datetime.now(UTC)
+                    tx,
+                    merchant.organization_id,
+                    participant_id,
+                    code,
+                    actor="system",
+                    now=datetime.fromtimestamp(merchant.now, UTC),
                 )
 
         self.run(work())
@@ -160,8 +176,15 @@ class World:
         async def work() -> None:
             async with self.database.tenant(merchant.organization_id) as tx:
                 await attribute_customer(
-                    tx, merchant.organization_id, merchant.connection_id, stripe_customer_id=customer, code=code,
-                    clicked_at=clicked_at, kind=CarrierKind(kind), actor="system", now=int(time.time()),
+                    tx,
+                    merchant.organization_id,
+                    merchant.connection_id,
+                    stripe_customer_id=customer,
+                    code=code,
+                    clicked_at=clicked_at,
+                    kind=CarrierKind(kind),
+                    actor="system",
+                    now=merchant.now,
                 )
 
         self.run(work())
@@ -173,6 +196,7 @@ class World:
     # Deliveries -----------------------------------------------------------------------------------------------------
 
     def deliver(self, merchant: Merchant, events: Sequence[tuple[dict[str, Any], str]], story: Story) -> None:
+        """Post events (each in its API version) to the intake and let the worker's parts work on them."""
         self.run(self._deliver(merchant, events, story))
 
     async def _deliver(self, merchant: Merchant, events: Sequence[tuple[dict[str, Any], str]], story: Story) -> None:
@@ -184,7 +208,15 @@ class World:
                 continue  # let some wait for the next turn
             await self._pump(merchant, story)
         await self._pump(merchant, story)
-        await mature_due(self.database, lambda: merchant.now)
+        if merchant.has_api:
+            await self._fetch(merchant, story)
+        async with self.database.tenant(merchant.organization_id) as tx:
+            is_due = await tx.fetchval(
+                "select exists (select from reward where status = 'pending' and hold_until <= to_timestamp($1))",
+                merchant.now,
+            )
+        if is_due:
+            await mature_due(self.database, lambda: merchant.now)
 
     async def _post(self, merchant: Merchant, event: dict[str, Any], version: str) -> int:
         body = render_event_bytes(event, version)
@@ -203,6 +235,22 @@ class World:
         while (await pump_once(self.database, lambda: merchant.now)).events:
             pass
 
+    async def _fetch(self, merchant: Merchant, story: Story) -> None:
+        """Let the needs that were noted fall due (they wait two seconds) and be answered by the sandbox's API."""
+        async with self.database.tenant(merchant.organization_id) as tx:
+            await tx.execute("update open_need set due_at = now()")
+        if story.mode.is_crashing:
+            crashing = CrashingDatabase(self.database, story.rng)
+            while crashing.crashes < 2:
+                try:
+                    if not await fetch_due(crashing, self.vault, lambda: merchant.now):
+                        break
+                except Killed:
+                    continue
+        while await fetch_due(self.database, self.vault, lambda: merchant.now):
+            pass
+        await self._pump(merchant, story)
+
     # Looking --------------------------------------------------------------------------------------------------------
 
     def fetch(self, merchant: Merchant, query: str, *args: object) -> list[asyncpg.Record]:
@@ -213,10 +261,14 @@ class World:
         return self.run(work())
 
     def rewards(self, merchant: Merchant, participant_id: str) -> list[asyncpg.Record]:
+        """A participant's rewards in order of payment (of one second: of amount); without those that were taken back
+        whole because what was learnt later left no ground for them (another participant, another payment)."""
         return self.fetch(
             merchant,
-            "select amount_minor, reversed_minor, status, currency from reward where participant_id = $1"
-            " order by occurred_at, payment_key, rule_id",
+            "select amount_minor, reversed_minor, status, currency from reward r where participant_id = $1"
+            " and (reversed_minor < amount_minor or exists (select from decision d where d.payment_key = r.payment_key"
+            " and d.program_id = r.program_id and d.participant_id = r.participant_id and d.outcome = 'rewarded'))"
+            " order by occurred_at, amount_minor, currency, payment_key",
             participant_id,
         )
 
@@ -224,13 +276,36 @@ class World:
         rows = self.fetch(merchant, "select reason from decision where outcome <> 'rewarded' order by reason")
         return [row[0] for row in rows]
 
+    def referral_counts(self, merchant: Merchant) -> dict[tuple[str, str], int]:
+        rows = self.fetch(merchant, "select participant_id, status, count(*) from referral group by 1, 2")
+        return {(row[0], row[1]): row[2] for row in rows}
+
+    def balances(self, merchant: Merchant, participant_id: str) -> dict[tuple[str, str], int]:
+        """What the ledger says of a participant: (account, currency) -> minor units, without empty accounts."""
+        rows = self.fetch(
+            merchant,
+            "select account, currency, balance_minor from ledger_balance where owner_id = $1 and balance_minor <> 0",
+            participant_id,
+        )
+        return {(row[0], row[1]): row[2] for row in rows}
+
+    def subscription(self, merchant: Merchant, stripe_id: str) -> SubscriptionState:
+        rows = self.fetch(merchant, "select body from fact where stripe_id = $1", stripe_id)
+        state = decode_fact(rows[0][0]).state
+        assert isinstance(state, SubscriptionState)
+        return state
+
+    def stored_twice(self, merchant: Merchant) -> list[str]:
+        rows = self.fetch(merchant, "select stripe_event_id from stripe_event group by 1 having count(*) > 1")
+        return [row[0] for row in rows]
+
     def books(self, merchant: Merchant) -> list[list[tuple[Any, ...]]]:
         """The books without ids that are ours: what must be the same however the events came."""
         return [
             [tuple(row) for row in self.fetch(merchant, query)]
             for query in (
-                "select participant_id, payment_key, rule_id, currency, amount_minor, reversed_minor, status, hold_until"
-                " from reward where reversed_minor < amount_minor order by 1, 2, 3",
+                "select participant_id, payment_key, rule_id, currency, amount_minor, reversed_minor, status,"
+                " hold_until from reward where reversed_minor < amount_minor order by 1, 2, 3",
                 "select owner_id, account, currency, balance_minor from ledger_balance where balance_minor <> 0"
                 " order by 1, 2, 3",
                 "select payment_key, program_id, outcome, reason, digest from decision order by 1, 2",
@@ -240,16 +315,25 @@ class World:
 
     def explain(self, merchant: Merchant) -> str:
         lines = [
-            *self.fetch(merchant, "select payment_key, outcome, reason, paid_minor, base_minor, earned_minor,"
-                        " reversed_minor, participant_id from decision"),
-            *self.fetch(merchant, "select payment_key, amount_minor, reversed_minor, status, participant_id from reward"),
-            *self.fetch(merchant, "select e.type, e.object_id, i.state, i.error from stripe_event e"
-                        " join inbox i using (organization_id, connection_id, event_seq)"),
+            *self.fetch(
+                merchant,
+                "select payment_key, outcome, reason, paid_minor, base_minor, earned_minor,"
+                " reversed_minor, participant_id from decision",
+            ),
+            *self.fetch(
+                merchant, "select payment_key, amount_minor, reversed_minor, status, participant_id from reward"
+            ),
+            *self.fetch(
+                merchant,
+                "select e.type, e.object_id, i.state, i.error from stripe_event e"
+                " join inbox i using (organization_id, connection_id, event_seq)",
+            ),
         ]
         return "\n".join(["the books are:", *(str(dict(line)) for line in lines)])
 
     def check(self, merchant: Merchant) -> None:
         """Every invariant holds, nothing is left in the inbox, and a rebuild finds no difference."""
+
         async def work() -> None:
             async with self.database.tenant(merchant.organization_id) as tx:
                 findings = await check_invariants(tx, merchant.organization_id)
@@ -272,5 +356,3 @@ class World:
                 pass
 
         self.run(work())
-
-
