@@ -356,3 +356,29 @@ def test_events_stay_in_the_version_of_their_day() -> None:
     event = asked.json()["data"][0]
     assert (event["api_version"], event["data"]["object"]["paid"]) == ("2024-06-20", True)
     assert plain.json()["data"][0]["paid"]
+
+
+def test_requests_fail_on_demand_before_or_after_their_work(shop: Shop) -> None:
+    create = shop.client.v1.customers.create
+    shop.sb.fail_next(status=500)
+    with pytest.raises(stripe.APIError):
+        create({"name": "A"}, {"idempotency_key": "k"})
+    assert shop.sb.all("customer") == []
+    shop.sb.fail_next(status=500, executed=True)
+    with pytest.raises(stripe.APIError):
+        create({"name": "A"}, {"idempotency_key": "k"})
+    assert create({"name": "A"}, {"idempotency_key": "k"}).id == shop.sb.all("customer")[0]["id"]
+    assert len(shop.sb.all("customer")) == 1
+    shop.sb.fail_next(status=429, code="lock_timeout", count=2)
+    with pytest.raises(stripe.RateLimitError):
+        create({"name": "B"})
+    shop.sb.faults.clear()
+
+
+def test_events_are_listed_for_thirty_days(shop: Shop) -> None:
+    shop.sb.create_customer(email="a@example.com")
+    old = len(shop.sb.events)
+    shop.sb.advance_by(days=30)
+    shop.sb.create_customer(email="b@example.com")
+    assert [e.type for e in shop.client.v1.events.list().data] == ["customer.created"]
+    assert len(shop.sb.events) == old + 1

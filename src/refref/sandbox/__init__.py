@@ -156,14 +156,17 @@ close_dispute(dispute, status)
     comes back if it was withdrawn)
 fraud_warning(payment)
     radar.early_fraud_warning.created
+fail_next(*, status=500, count=1, code=None, executed=False)
+    nothing; the next API requests fail; with `executed` the work is done (and the idempotency key keeps its answer)
+    but the answer is lost
 create_webhook_endpoint(url, *, enabled_events=("*",), api_version=None, description=None, metadata=None)
     nothing; the returned object carries `secret`
 
-Between its `_created` and its delivery an event is a snapshot: later changes do not reach it. `request` is `{"id":
-"req_...", "idempotency_key": ...}` for what an API caller or the python method did, `{"id": None, "idempotency_key":
-None}` for what the clock or the buyer did. Differences from Stripe on purpose: a renewal is finalised and paid in the
-instant it is created; no minimum charge; no automatic payment retries (call `pay_invoice`); one customer balance, in
-the customer's first currency.
+An event is a snapshot: later changes do not reach it. `request` is `{"id": "req_...", "idempotency_key": ...}` for
+what an API caller or the python method did, `{"id": None, "idempotency_key": None}` for what the clock or the buyer
+did. The API lists events of the last 30 days only, as Stripe does; `sb.events` keeps all. Differences from Stripe on
+purpose: a renewal is finalised and paid in the instant it is created; no minimum charge; no automatic payment retries
+(call `pay_invoice`); one customer balance, in the customer's first currency.
 """
 
 from refref.sandbox.state import Sandbox

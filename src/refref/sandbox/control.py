@@ -52,6 +52,7 @@ class Control:
             "deliveries": self._weather,
             "deliver_all": self._deliver_all,
             "live": self._live,
+            "faults": self._faults,
         }
 
     def do(self, what: str, fields: Fields) -> tuple[str, Doc]:
@@ -165,6 +166,12 @@ class Control:
         self.refcodes = list(fields.get("refcodes", self.refcodes))
         self.promotion_codes = list(fields.get("promotion_codes", self.promotion_codes))
         return "Live traffic is set.", {"live": self.live}
+
+    def _faults(self, fields: Fields) -> tuple[str, Doc]:
+        """status, count, code, executed: the next API requests fail, before or after their work is done."""
+        known = {"status": int, "count": int, "code": str, "executed": bool}
+        self.sandbox.fail_next(**{k: make(fields[k]) for k, make in known.items() if k in fields})
+        return "The next requests will fail.", {"faults": len(self.sandbox.faults)}
 
 
 def control_routes(control: Control, trusted: Callable[[Request], bool]) -> list[BaseRoute]:

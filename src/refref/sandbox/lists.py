@@ -8,10 +8,12 @@ from refref.sandbox.errors import StripeError, missing
 from refref.sandbox.form import Params, as_integer
 from refref.sandbox.state import Sandbox
 from refref.sandbox.store import Doc, copy_of, listed
+from refref.sandbox.timeline import DAY
 from refref.sandbox.versions import render
 
 Keep = Callable[[Doc, str], bool]
 DEEPEST_EXPANSION = 4
+EVENTS_KEPT_SECONDS = 30 * DAY
 
 
 def same(key: str) -> Keep:
@@ -139,6 +141,8 @@ def shelf_page(sb: Sandbox, shelf: Shelf, params: Params, url: str) -> Doc:
     keeps = [(shelf.filters[k], v) for k, v in wanted.items()]
     keeps += [(keep, "") for k, keep in shelf.unless_given.items() if k not in wanted]
     docs = [d for d in reversed(sb.live(shelf.kind)) if not d.get("deleted") and all(keep(d, v) for keep, v in keeps)]
+    if shelf.kind == "event":
+        docs = [d for d in docs if d["created"] > sb.now - EVENTS_KEPT_SECONDS]
     if "created" in params.data:
         docs = [d for d in docs if within(d, params.data["created"])]
     types = [str(t) for t in params.rows("types")]

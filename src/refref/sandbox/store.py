@@ -7,6 +7,7 @@ import functools
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
@@ -23,6 +24,16 @@ Doc = dict[str, Any]
 API_VERSION = "2026-10-28.endive"
 NOBODY: Doc = {"id": None, "idempotency_key": None}
 BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What happens to one API request instead of its answer; `executed`: it was carried out all the same."""
+
+    status: int
+    code: str | None
+    executed: bool
+
 
 P = ParamSpec("P")
 S = TypeVar("S", bound="Store")
@@ -81,6 +92,7 @@ class Store:
         self.public_url = public_url
         self.request: Doc | None = None
         self.listeners: list[Callable[[Doc], None]] = []
+        self.faults: list[Fault] = []
         self._docs: dict[tuple[str, str], Doc] = {}
         self._kinds: dict[str, list[Doc]] = {}
         self._dirty: dict[tuple[str, str], Doc] = {}
@@ -178,6 +190,10 @@ class Store:
         finally:
             self.request = None
             self.flush()
+
+    def fail_next(self, *, status: int = 500, count: int = 1, code: str | None = None, executed: bool = False) -> None:
+        """Let the next `count` API requests fail; `executed`: the work is done and only the answer is lost."""
+        self.faults += [Fault(status, code, executed)] * count
 
     # keeping
 

@@ -22,7 +22,7 @@ from refref.sandbox.errors import StripeError
 from refref.sandbox.form import Params, parse
 from refref.sandbox.lists import SHELVES, Shelf, expand, shelf_page
 from refref.sandbox.state import Sandbox
-from refref.sandbox.store import API_VERSION, Doc
+from refref.sandbox.store import API_VERSION, Doc, Fault
 from refref.sandbox.versions import render
 
 Call = Callable[[Sandbox, Params, str], Doc]
@@ -121,12 +121,22 @@ async def _served(wire: Wire, call: Call, accepts: frozenset[str], request: Requ
     place = f"{key} {request.headers.get('stripe-account', '')} {token}"
     if token is not None and place in wire.answers:
         return _replayed(wire.answers[place], asked, token, request_id)
+    fault = wire.sandbox.faults.pop(0) if wire.sandbox.faults else None
+    if fault and not fault.executed:
+        raise _failure(fault)
     status, body = _called(wire.sandbox, call, params, request, (request_id, token), version)
     answer = _json(body, status, request_id, version)
     if token is not None and status in (200, 402):
         wire.answers[place] = Kept(asked, status, bytes(answer.body))
         answer.headers["idempotency-key"] = token
+    if fault:
+        raise _failure(fault)
     return answer
+
+
+def _failure(fault: Fault) -> StripeError:
+    kind = "rate_limit_error" if fault.status == 429 else "api_error"
+    return StripeError("The sandbox was told to fail this request.", status=fault.status, kind=kind, code=fault.code)
 
 
 def _called(
