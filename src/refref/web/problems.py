@@ -1,6 +1,6 @@
 """Errors as application/problem+json (RFC 9457): the one table from stable codes to HTTP statuses and titles.
 
-docs/errors.md is tested against CODES. A code that no row names is a bug; it is answered as a plain refusal (400).
+`python -m refref.web.problems` prints docs/errors.md; tests keep that page equal to the tables, and these complete.
 """
 
 from __future__ import annotations
@@ -86,6 +86,27 @@ _BY_STATUS: Mapping[int, Mapping[str, str]] = {
 }
 
 
+# What the webhook intake answers; it makes its answers itself, without this module.
+INTAKE_CODES: Mapping[str, tuple[int, str]] = {
+    "missing_header": (400, "There is no Stripe-Signature header"),
+    "malformed_header": (400, "The Stripe-Signature header has a wrong form"),
+    "no_v1_signature": (400, "The Stripe-Signature header has no v1 signature"),
+    "no_secret": (400, "The connection has no signing secret yet: add it"),
+    "no_match": (400, "No signature fits: another endpoint's secret, or the body was changed on its way"),
+    "timestamp_too_old": (400, "Signed more than 300 s ago: check the clock, or let Stripe send it again"),
+    "timestamp_in_future": (400, "Signed more than 300 s ahead of us: check the clock"),
+    "not_utf8": (400, "The body is not UTF-8"),
+    "not_json": (400, "The body is not JSON"),
+    "not_an_event": (400, "The body is no Stripe event"),
+    "thin_event": (400, "A thin event (API v2): let the destination send snapshot events"),
+    "livemode_mismatch": (400, "A test event on a live connection or the other way round; it is kept in quarantine"),
+    "unknown_connection": (404, "No connection has this webhook address"),
+    "method_not_allowed": (405, "Webhooks come with POST"),
+    "body_too_large": (413, "A webhook body is 1 MiB at most"),
+    "database_unreachable": (503, "The event was not stored; Stripe sends it again"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Code:
     """A row of the table."""
@@ -133,3 +154,45 @@ def problem_response(problem: Problem, headers: Mapping[str, str] | None = None)
     return Response(
         msgspec.json.encode(problem), problem.status, dict(headers) if headers else None, media_type=MEDIA_TYPE
     )
+
+
+_PAGE = """\
+# Errors
+
+Every error of the API is `application/problem+json` (RFC 9457): `type`, `title`, `status`, `code`, `detail`, and `field`
+where one input is at fault (`terms.rules.0.rate_bps`). `code` is stable: programs go by it. `detail` is a sentence for
+people that says what to do; its wording may change.
+
+```json
+{example}
+```
+
+| status | code | meaning |
+|---|---|---|
+{codes}
+
+Ask again after a 429 (later) and a 503 (soon), with the same `Idempotency-Key`. A 500 is a bug of RefRef: its detail
+names the request id under which the operator finds it in the log.
+
+## Webhooks
+
+`POST /stripe/webhooks/<connection id>` answers 200 once an event is stored, also when it was stored before. Else:
+
+| status | code | meaning |
+|---|---|---|
+{intake_codes}
+"""
+
+
+def errors_page() -> str:
+    """The text of docs/errors.md."""
+    example = make_problem("code_taken", "This code is or was in use on this connection. Choose another.", "refcode")
+    return _PAGE.format(
+        example=msgspec.json.format(msgspec.json.encode(example), indent=2).decode(),
+        codes="\n".join(f"| {code.status} | `{name}` | {code.title} |" for name, code in CODES.items()),
+        intake_codes="\n".join(f"| {status} | `{name}` | {text} |" for name, (status, text) in INTAKE_CODES.items()),
+    )
+
+
+if __name__ == "__main__":
+    print(errors_page(), end="")
