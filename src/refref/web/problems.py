@@ -159,9 +159,9 @@ def problem_response(problem: Problem, headers: Mapping[str, str] | None = None)
 _PAGE = """\
 # Errors
 
-Every error of the API is `application/problem+json` (RFC 9457): `type`, `title`, `status`, `code`, `detail`, and `field`
-where one input is at fault (`terms.rules.0.rate_bps`). `code` is stable: programs go by it. `detail` is a sentence for
-people that says what to do; its wording may change.
+Every error of the API is `application/problem+json` (RFC 9457): `type`, `title`, `status`, `code`, `detail`, and
+`field` where one input is at fault (`terms.rules.0.rate_bps`). `code` is stable: programs go by it. `detail` is a
+sentence for people that says what to do; its wording may change.
 
 ```json
 {example}
