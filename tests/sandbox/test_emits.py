@@ -289,3 +289,14 @@ def test_coupons_run_out(till: Till) -> None:
     assert totals == {sub: [2000, 2000, 2500, 2500], other: [1250, 2500, 2500, 2500]}
     with pytest.raises(StripeError):
         till.sb.sell(price=till.monthly, email="i@example.com", promotion_code="HALF")
+
+
+def test_a_refused_checkout_leaves_nothing_behind(till: Till) -> None:
+    items = [{"price": till.monthly}]
+    with pytest.raises(StripeError):
+        till.sb.checkout(mode="subscription", line_items=items, discounts=[{"promotion_code": "promo_none"}])
+    assert till.sb.all("checkout.session") == []
+    session = till.sb.checkout(mode="subscription", line_items=items)["id"]
+    with pytest.raises(StripeError):
+        till.sb.pay_session(session, card="declined", email="x@example.com")
+    assert (till.types(), till.sb.get(session)["status"]) == ([], "open")

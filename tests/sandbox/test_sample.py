@@ -52,6 +52,9 @@ def test_live_traffic_sells() -> None:
     for _ in range(60):
         assert 5 <= tick(sb, rng, now=sb.now + 30, refcodes=["amy"], promotion_codes=["AMY10"]) < 60
     assert len(sb.all("charge")) - before > 30
+    sb.update_promotion_code(sb.all("promotion_code")[0]["id"], active=False)
+    for _ in range(60):
+        tick(sb, rng, now=sb.now + 30, promotion_codes=["AMY10"])
 
 
 def test_a_sandbox_survives_a_restart(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from refref.sandbox.connections import Connections
 from refref.sandbox.control import Control, control_routes
 from refref.sandbox.deliveries import Deliveries
+from refref.sandbox.errors import StripeError
 from refref.sandbox.pages import Pages, local
 from refref.sandbox.sample import seed, tick
 from refref.sandbox.state import Sandbox
@@ -74,19 +75,27 @@ def open_sandbox(args: argparse.Namespace) -> Sandbox:
     return sandbox
 
 
+def live_sale(control: Control, rng: random.Random, now: int) -> int:
+    """One tick of live traffic; returns the seconds until the next. A refused sale is a customer who went away."""
+    try:
+        return tick(control.sandbox, rng, now=now, refcodes=control.refcodes, promotion_codes=control.promotion_codes)
+    except StripeError:
+        return 5
+
+
 async def keep_time(control: Control, follow: bool) -> None:
     """Move the clock with real time when `follow`, sell when traffic is live, and write to disk."""
     rng = random.Random(control.sandbox.now)  # noqa: S311 - sample traffic, no secret
     next_sale = 0.0
+    last = int(time.time())
     while True:
         now = int(time.time())
+        # A clock that somebody moved ahead goes on from there at the same pace.
+        target, last = max(now, control.sandbox.now + now - last), now
         if control.live and time.monotonic() >= next_sale:
-            wait = tick(
-                control.sandbox, rng, now=now, refcodes=control.refcodes, promotion_codes=control.promotion_codes
-            )
-            next_sale = time.monotonic() + wait
-        elif (follow or control.live) and now > control.sandbox.now:
-            control.sandbox.advance(now)
+            next_sale = time.monotonic() + live_sale(control, rng, target)
+        elif follow or control.live:
+            control.sandbox.advance(target)
         control.sandbox.flush()
         await asyncio.sleep(1)
 

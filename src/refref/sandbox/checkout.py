@@ -30,7 +30,8 @@ KEPT = (
     "success_url",
     "cancel_url",
 )
-AUTOMATIC_TAX = "Automatic tax"
+AUTOMATIC_TAX = {"enabled": True, "liability": {"type": "self"}, "provider": "stripe", "status": "complete"}
+AUTOMATIC_RATE = "Automatic tax"
 
 
 class Checkout(Renewals):
@@ -84,16 +85,11 @@ class Checkout(Renewals):
         if expires_at is not None:
             session["expires_at"] = expires_at
         if automatic_tax:
-            session["automatic_tax"] = {
-                "enabled": True,
-                "liability": {"type": "self"},
-                "provider": "stripe",
-                "status": "complete",
-            }
+            session["automatic_tax"] = dict(AUTOMATIC_TAX)
         if customer is not None:
             session["customer_creation"] = None
-        self.put(session)
         self._price_session(session)
+        self.put(session)
         self.plan(session["expires_at"], "expire_session", session_id)
         return session
 
@@ -132,9 +128,9 @@ class Checkout(Renewals):
         """The sandbox's one automatic tax: 10 %, inside the price when the price says inclusive."""
         inclusive = any(p["tax_behavior"] == "inclusive" for p in prices)
         for rate in self.live("tax_rate"):
-            if rate["display_name"] == AUTOMATIC_TAX and rate["inclusive"] == inclusive:
+            if rate["display_name"] == AUTOMATIC_RATE and rate["inclusive"] == inclusive:
                 return str(rate["id"])
-        return str(self.create_tax_rate(1000, inclusive=inclusive, name=AUTOMATIC_TAX)["id"])
+        return str(self.create_tax_rate(1000, inclusive=inclusive, name=AUTOMATIC_RATE)["id"])
 
     def _price_session(self, session: Doc) -> None:
         """Work out the items and totals with the discounts the session has now."""
@@ -184,6 +180,8 @@ class Checkout(Renewals):
         if promotion_code is not None:
             self.alter(doc, discounts=[{"coupon": None, "promotion_code": promotion_code}])
             self._price_session(doc)
+        if doc["mode"] == "subscription" and card == "declined" and doc["amount_total"]:
+            raise declined()
         self._identify(doc, card, email or doc["customer_email"], name)
         if doc["mode"] == "setup":
             self._set_up(doc, card)
@@ -218,8 +216,6 @@ class Checkout(Renewals):
         self.alter(session, setup_intent=intent["id"])
 
     def _start(self, session: Doc, card: str) -> None:
-        if card == "declined" and session["amount_total"]:
-            raise declined()
         customer = self.find("customer", session["customer"])
         recurring = []
         for price_id, quantity in zip(session["_prices"], session["_quantities"], strict=True):

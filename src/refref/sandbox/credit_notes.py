@@ -62,35 +62,32 @@ class CreditNotes(Invoices):
         split = self._post_split(doc, post, refund_amount, credit_amount, out_of_band_amount)
         note_id = self.ids.make("credit_note")
         earlier = sum(1 for n in self.live("credit_note") if n["invoice"] == invoice)
-        note = (
-            dict.fromkeys(UNSET)
-            | amounts
-            | {
-                "id": note_id,
-                "object": "credit_note",
-                "amount": total,
-                "amount_shipping": 0,
-                "created": self.now,
-                "currency": doc["currency"],
-                "customer": doc["customer"],
-                "effective_at": self.now,
-                "invoice": invoice,
-                "lines": listed(rows, f"/v1/credit_notes/{note_id}/lines", total=False),
-                "livemode": False,
-                "memo": memo,
-                "metadata": merged({}, metadata),
-                "number": f"{doc['number']}-CN-{earlier + 1:02d}",
-                "out_of_band_amount": split["out_of_band"] or None,
-                "pdf": f"{self.public_url}/credit_note/{note_id}/pdf",
-                "post_payment_amount": post,
-                "pre_payment_amount": pre,
-                "pretax_credit_amounts": [],
-                "reason": reason,
-                "refunds": [],
-                "status": "issued",
-                "type": "mixed" if pre and post else "post_payment" if post else "pre_payment",
-            }
-        )
+        note = dict.fromkeys(UNSET) | amounts
+        note |= {
+            "id": note_id,
+            "object": "credit_note",
+            "amount": total,
+            "amount_shipping": 0,
+            "created": self.now,
+            "currency": doc["currency"],
+            "customer": doc["customer"],
+            "effective_at": self.now,
+            "invoice": invoice,
+            "lines": listed(rows, f"/v1/credit_notes/{note_id}/lines", total=False),
+            "livemode": False,
+            "memo": memo,
+            "metadata": merged({}, metadata),
+            "number": f"{doc['number']}-CN-{earlier + 1:02d}",
+            "out_of_band_amount": split["out_of_band"] or None,
+            "pdf": f"{self.public_url}/credit_note/{note_id}/pdf",
+            "post_payment_amount": post,
+            "pre_payment_amount": pre,
+            "pretax_credit_amounts": [],
+            "reason": reason,
+            "refunds": [],
+            "status": "issued",
+            "type": "mixed" if pre and post else "post_payment" if post else "pre_payment",
+        }
         self.put(note)
         self._pay_back(note, doc, split)
         self.emit("credit_note.created", note)

@@ -194,7 +194,8 @@ def tick(
         rng.choice(("template", "template", "monthly", "monthly", "annual")), rng.choice(("usd", "usd", "eur"))
     )
     refcode = rng.choice(refcodes) if refcodes and rng.randrange(100) < 60 else None
-    code = rng.choice(promotion_codes) if promotion_codes and rng.randrange(100) < 15 else None
+    usable = [p["code"] for p in sandbox.live("promotion_code") if p["active"] and p["code"] in promotion_codes]
+    code = rng.choice(usable) if usable and rng.randrange(100) < 15 else None
     purchase(sandbox, number, price, refcode=refcode, promotion_code=code, trial_days=14 * (rng.randrange(10) == 0))
     return rng.randrange(5, 60)
 
