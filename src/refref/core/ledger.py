@@ -151,15 +151,16 @@ def _advance(known: BookedReward, target: DerivedReward, entries: list[Entry]) -
         there = (target.location, known.participant_id)
         post(_move_kind(here, target.location), net, (here, known.participant_id), there, _MOVE_REASON[target.location])
     account = (target.location, known.participant_id)
+    taken = target.reversed - known.reversed
+    # What adds comes before what takes, so that no account but payable is ever below zero on the way.
     if grown > 0:
         post("adjust", grown, expense, account, "the payment's facts changed")
-    elif grown < 0:
+    if taken < 0:
+        post("restore", -taken, expense, account, "the money came back")
+    if grown < 0:
         post("adjust", -grown, account, expense, "the payment's facts changed")
-    taken = target.reversed - known.reversed
     if taken > 0:
         post("reverse", taken, account, expense, "money went back to the customer")
-    elif taken < 0:
-        post("restore", -taken, expense, account, "the money came back")
     return BookedReward(
         known.reward_id,
         target.program_id,
