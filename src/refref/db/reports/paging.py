@@ -6,18 +6,18 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 import asyncpg
 import msgspec
 
 from refref.core.refusals import Refused
+from refref.db.pool import Connection
 
 T = TypeVar("T")
 
 MAX_LIMIT = 200
-EARLIEST = datetime(1, 1, 1, tzinfo=UTC)  # sorts what has no instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,37 @@ class Filter:
             pattern = "%" + text.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
             self.add("(" + " or ".join(f"{column} ilike ?" for column in columns) + ")", *[pattern] * len(columns))
 
+    def copy(self) -> Filter:
+        """One that can be narrowed further without changing this one."""
+        other = Filter(self._sql)
+        other._conditions, other._values = [*self._conditions], [*self._values]
+        return other
+
     def query(self, limit: int) -> tuple[str, list[object]]:
         """The statement, `{where}` and `{limit}` filled in, and its values; asks for one row more than `limit`."""
         where = " and ".join(self._conditions) or "true"
         values = [*self._values, limit + 1]
         return self._sql.replace("{where}", where).replace("{limit}", f"${len(values)}"), values
+
+
+async def fetch_recent_first(
+    tx: Connection, wanted: Filter, limit: int, instant_column: str, before: datetime | None
+) -> list[asyncpg.Record]:
+    """The newest `limit` + 1 rows, looked for in one month first (up to now, or to `before`), then everywhere.
+
+    The tables are large and their instants have block-range indexes only: a month is cheap, all of time is a scan.
+    """
+    month = wanted.copy()
+    if before is None:
+        month.add(f"{instant_column} >= now() - interval '31 days'")
+    else:
+        month.add(f"{instant_column} >= ?", before - timedelta(days=31))
+    sql, values = month.query(limit)
+    rows: list[asyncpg.Record] = await tx.fetch(sql, *values)
+    if len(rows) <= limit:
+        sql, values = wanted.query(limit)
+        rows = await tx.fetch(sql, *values)
+    return rows
 
 
 def page_of(

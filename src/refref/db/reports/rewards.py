@@ -9,7 +9,7 @@ from typing import Literal
 import asyncpg
 
 from refref.db.pool import Connection
-from refref.db.reports.paging import Filter, Page, clamp_limit, decode_instant_and_id, page_of
+from refref.db.reports.paging import Filter, Page, clamp_limit, decode_instant_and_id, fetch_recent_first, page_of
 
 RewardStatus = Literal["pending", "payable", "held", "reversed"]
 Outcome = Literal["rewarded", "refused", "waiting"]
@@ -133,13 +133,16 @@ async def rewards_page(
     wanted.add_given("r.participant_id = ?", participant_id)
     wanted.add_given("r.program_id = ?", program_id)
     wanted.add_given("r.currency = lower(?)", currency)
-    wanted.add_given("r.referee_id = ?", referee_id)
+    if referee_id:
+        await _of_referee(tx, wanted, "r", organization_id, connection_id, referee_id)
     wanted.add_given("r.payment_key = ?", payment_key)
     wanted.add_search(("r.reward_id", "r.payment_key", "r.referee_id", "c.email", "p.name", "p.email"), search)
+    before: datetime | None = None
     if cursor:
-        wanted.add("(r.occurred_at, r.reward_id) < (?, ?)", *decode_instant_and_id(cursor))
-    sql, values = wanted.query(limit)
-    return page_of(await tx.fetch(sql, *values), limit, _reward_row, ["occurred_at", "reward_id"])
+        before, last_id = decode_instant_and_id(cursor)
+        wanted.add("(r.occurred_at, r.reward_id) < (?, ?)", before, last_id)
+    rows = await fetch_recent_first(tx, wanted, limit, "r.occurred_at", before)
+    return page_of(rows, limit, _reward_row, ["occurred_at", "reward_id"])
 
 
 async def reward_by_id(
@@ -180,16 +183,16 @@ async def decisions_page(
     wanted.add_given("d.outcome = ?", outcome)
     wanted.add_given("d.reason = ?", reason)
     wanted.add_given("d.program_id = ?", program_id)
-    wanted.add_given("d.referee_id = ?", referee_id)
+    if referee_id:
+        await _of_referee(tx, wanted, "d", organization_id, connection_id, referee_id)
     wanted.add_given("d.occurred_at >= ?", since)
     wanted.add_search(("d.payment_key", "d.referee_id", "c.email", "p.name"), search)
+    before: datetime | None = None
     if cursor:
-        wanted.add(
-            "(d.occurred_at, d.payment_key || ' ' || d.program_id) < (?, ?)",
-            *decode_instant_and_id(cursor),
-        )
-    sql, values = wanted.query(limit)
-    return page_of(await tx.fetch(sql, *values), limit, _decision_row, ["occurred_at", "page_id"])
+        before, last_id = decode_instant_and_id(cursor)
+        wanted.add("(d.occurred_at, d.payment_key || ' ' || d.program_id) < (?, ?)", before, last_id)
+    rows = await fetch_recent_first(tx, wanted, limit, "d.occurred_at", before)
+    return page_of(rows, limit, _decision_row, ["occurred_at", "page_id"])
 
 
 async def decision_reasons(tx: Connection, organization_id: str, connection_id: str) -> tuple[str, ...]:
@@ -201,6 +204,20 @@ async def decision_reasons(tx: Connection, organization_id: str, connection_id: 
         connection_id,
     )
     return tuple(row["reason"] for row in rows)
+
+
+async def _of_referee(
+    tx: Connection, wanted: Filter, table: str, organization_id: str, connection_id: str, referee_id: str
+) -> None:
+    """Narrow to one referee through the index by scope, where the customer's scope is known."""
+    wanted.add(f"{table}.referee_id = ?", referee_id)
+    scope_id = await tx.fetchval(
+        "select scope_id from customer where organization_id = $1 and connection_id = $2 and stripe_customer_id = $3",
+        organization_id,
+        connection_id,
+        referee_id,
+    )
+    wanted.add_given(f"{table}.scope_id = ?", scope_id)
 
 
 def _reward_row(row: asyncpg.Record) -> RewardRow:
