@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -233,7 +234,7 @@ def send_paced(port: int, requests: list[bytes], per_second: int, connections: i
     sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(connections)]
     for one in sockets:
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    idle = list(sockets)
+    idle = deque(sockets)  # first in, first out: the server closes connections that stay silent
     poll = select.epoll()
     by_fd = {one.fileno(): one for one in sockets}
     for fd in by_fd:
@@ -246,7 +247,7 @@ def send_paced(port: int, requests: list[bytes], per_second: int, connections: i
     while len(latencies) < len(requests):
         now = time.perf_counter() - started
         while idle and next_number < len(requests) and next_number / per_second <= now:
-            one = idle.pop()
+            one = idle.popleft()
             due_at[one.fileno()] = next_number / per_second
             one.sendall(requests[next_number])
             next_number += 1

@@ -56,17 +56,21 @@ async def accept(connection: Connection, arrivals: Sequence[Arrival]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A connection whose lock the transaction holds; `clock_ahead_s` is how far its (test) clock runs ahead."""
+    """A connection whose lock the transaction holds and whose tenant it has entered; `clock_ahead_s` is how far its
+    (test) clock runs ahead."""
 
     organization_id: str
     connection_id: str
     clock_ahead_s: int
+    has_dirty_scopes: bool
 
 
 async def claim_connection(tx: Connection) -> Claim | None:
     """A connection with due work, locked for this transaction."""
-    row = await tx.fetchrow("select organization_id, connection_id, clock_ahead_s from inbox_claim_connection()")
-    return Claim(row[0], row[1], row[2]) if row else None
+    row = await tx.fetchrow(
+        "select organization_id, connection_id, clock_ahead_s, has_dirty_scopes from inbox_claim_connection()"
+    )
+    return Claim(*row) if row else None
 
 
 async def due_work(

@@ -42,6 +42,7 @@ class Database:
             max_size=max_size,
             server_settings={"role": APP_ROLE, "application_name": "refref", "timezone": "UTC"},
             command_timeout=60,
+            reset=_leave_as_it_is,
         )
         return cls(pool)
 
@@ -84,6 +85,10 @@ class Database:
         """A connection without a transaction, for single statements and LISTEN."""
         async with self._pool.acquire() as connection:
             yield connection
+
+
+async def _leave_as_it_is(_: Connection) -> None:
+    """Nothing outlives a transaction on our connections (SET LOCAL alone), so none is reset when it is given back."""
 
 
 async def enter_tenant(connection: Connection, organization_id: str) -> None:

@@ -13,7 +13,7 @@ from refref.db import facts, inbox
 from refref.db.failures import UNREACHABLE
 from refref.db.inbox import Claim, Work
 from refref.db.needs import OpenNeed
-from refref.db.pool import Connection, Database, enter_tenant, lock_books
+from refref.db.pool import Connection, Database, lock_books
 from refref.flows.ask import ask_what_matters
 from refref.flows.settle import Incoming, settle
 from refref.stripe.readers import Reading, UnreadableEvent, read
@@ -79,11 +79,10 @@ async def pump_once(database: Database, now: Callable[[], int], floors: Floors |
             claim = await inbox.claim_connection(tx)
             if claim is None:
                 return Pumped()
-            await enter_tenant(tx, claim.organization_id)
             floor = floors.of(claim.connection_id) if floors else 0
             batch = await inbox.due_work(tx, claim.organization_id, claim.connection_id, BATCH, after_seq=floor)
             dirty: list[str] = []
-            if len(batch) < BATCH:
+            if claim.has_dirty_scopes and len(batch) < BATCH:
                 dirty = await facts.take_dirty(tx, claim.organization_id, claim.connection_id, BATCH)
             entries = await _settle_batch(tx, claim, batch, dirty, now())
             if floors:

@@ -543,8 +543,9 @@ create function inbox_accept(
 $$;
 
 -- The pump's first question: which connection has the oldest due work that no other pump holds? Takes that
--- connection's lock until the transaction ends: one writer of a connection's books at a time.
-create function inbox_claim_connection() returns table (organization_id text, connection_id text, clock_ahead_s bigint)
+-- connection's lock until the transaction ends (one writer of a connection's books at a time) and enters its tenant.
+create function inbox_claim_connection()
+returns table (organization_id text, connection_id text, clock_ahead_s bigint, has_dirty_scopes boolean)
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   v record;
@@ -564,6 +565,9 @@ begin
       organization_id := v.organization_id;
       connection_id := v.connection_id;
       clock_ahead_s := v.clock_ahead_s;
+      has_dirty_scopes := exists (select from dirty_scope d where d.organization_id = v.organization_id
+                                  and d.connection_id = v.connection_id);
+      perform set_config('app.organization_id', v.organization_id, true);
       return next;
       return;
     end if;
