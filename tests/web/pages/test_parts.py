@@ -50,6 +50,16 @@ def test_the_chart_has_every_day_and_a_round_scale() -> None:
     assert chart.bars[1].referred_top == "6.50"
 
 
+def test_a_long_period_has_a_bar_per_week() -> None:
+    days = [DayTotals(date(2026, 1, day), "usd", 100, 10) for day in (1, 7, 8)]
+    chart = trend_chart(days, "usd", date(2026, 1, 1), date(2026, 12, 31))
+    assert len(chart.bars) == 53
+    assert [(bar.day.day, bar.referred_minor, bar.earned_minor) for bar in chart.bars[:2]] == [
+        (1, 200, 20),
+        (8, 100, 10),
+    ]
+
+
 def test_a_chart_without_money_has_no_scale() -> None:
     assert trend_chart([], "usd", date(2026, 1, 1), date(2026, 1, 1)).scale == ()
 

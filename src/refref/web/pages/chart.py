@@ -1,4 +1,4 @@
-"""Geometry of the trend chart: one bar per day, drawn by the template as SVG rectangles in a 100-high box."""
+"""Geometry of the trend chart: one bar per day or week, drawn by the template as SVG rectangles in a 100-high box."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from refref.db.reports import DayTotals
 from refref.web.money_format import grouped_text
 
 HEIGHT = 100
-_DAY_WIDTH = 10
+_WIDTH = 10
+_LONG = 120  # days
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One day. Heights in hundredths of the plot, as text with up to two decimals."""
+    """One day, or the week that begins with it. Heights in hundredths of the plot, as text with up to two decimals."""
 
     day: date
     x: int
@@ -31,34 +32,42 @@ class Bar:
 class Chart:
     currency: str
     width: int
-    day_width: int
+    bar_width: int
+    bar_days: int  # 1 or 7
     bars: tuple[Bar, ...]
     scale: tuple[str, ...]  # labels from the top down
 
 
 def trend_chart(days: Sequence[DayTotals], currency: str, first: date, last: date) -> Chart:
-    """The chart of one currency from `first` to `last`, both included; days without payments have no height."""
-    by_day = {row.day: row for row in days if row.currency == currency}
-    top = _round_up(max((row.referred_minor for row in by_day.values()), default=0))
-    bars = []
-    for number in range((last - first).days + 1):
-        day = first + timedelta(days=number)
-        row = by_day.get(day) or DayTotals(day, currency, 0, 0)
-        referred, earned = _hundredths(row.referred_minor, top), _hundredths(row.earned_minor, top)
-        bars.append(
-            Bar(
-                day,
-                number * _DAY_WIDTH,
-                row.referred_minor,
-                row.earned_minor,
-                _decimal(referred),
-                _decimal(earned),
-                _decimal(HEIGHT * 100 - referred),
-                _decimal(HEIGHT * 100 - earned),
-            )
-        )
+    """The chart of one currency from `first` to `last`, both included; a bar is a day, or a week in a long period."""
+    bar_days = 7 if (last - first).days >= _LONG else 1
+    sums = [[0, 0] for _ in range((last - first).days // bar_days + 1)]
+    for row in days:
+        if row.currency == currency and first <= row.day <= last:
+            bar = sums[(row.day - first).days // bar_days]
+            bar[0] += row.referred_minor
+            bar[1] += row.earned_minor
+    top = _round_up(max(referred for referred, _ in sums))
+    bars = tuple(
+        _bar(first + timedelta(days=number * bar_days), number, referred, earned, top)
+        for number, (referred, earned) in enumerate(sums)
+    )
     scale = tuple(grouped_text(value, currency) for value in (top, top // 2, 0)) if top else ()
-    return Chart(currency, len(bars) * _DAY_WIDTH, _DAY_WIDTH, tuple(bars), scale)
+    return Chart(currency, len(bars) * _WIDTH, _WIDTH, bar_days, bars, scale)
+
+
+def _bar(day: date, number: int, referred_minor: int, earned_minor: int, top: int) -> Bar:
+    referred, earned = _hundredths(referred_minor, top), _hundredths(earned_minor, top)
+    return Bar(
+        day,
+        number * _WIDTH,
+        referred_minor,
+        earned_minor,
+        _decimal(referred),
+        _decimal(earned),
+        _decimal(HEIGHT * 100 - referred),
+        _decimal(HEIGHT * 100 - earned),
+    )
 
 
 def _round_up(amount: int) -> int:
