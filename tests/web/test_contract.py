@@ -83,7 +83,7 @@ def test_a_body_without_a_length_is_limited_too(with_web: RunWeb) -> None:
 
 def test_a_bug_is_a_500_that_tells_nothing_but_the_request_id(with_web: RunWeb) -> None:
     async def scenario(web: Any) -> None:
-        object.__setattr__(web.app.site.state.context, "now", lambda: 1 / 0)
+        object.__setattr__(web.app.context, "now", lambda: 1 / 0)
         answer = await web.api.get("/v1/organizations/me")
         assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
         assert answer.headers["x-request-id"] in answer.json()["detail"]

@@ -15,7 +15,7 @@ STATIC = {"/static"}
 
 
 def routes(web: Any) -> Iterator[tuple[str, str]]:
-    for context in iter_route_contexts(web.app.site.routes):
+    for context in iter_route_contexts([*web.app.pages.routes, *web.app.api.routes]):
         if isinstance(context.original_route, Mount):
             assert context.path in STATIC, f"{context.path} is mounted past the permissions"
         elif isinstance(context.original_route, APIRoute):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -12,10 +15,11 @@ from refref.db.pool import Database
 from refref.logs import configure_logs
 from refref.runtime import run_process
 from refref.settings import Settings, SettingsError, load_settings
-from refref.web.app import create_app
+from refref.web.app import App, create_app
 
 MAX_CONNECTIONS = 10
 _ATTEMPTS = 20
+_WARM_AFTER_S = 2.0
 
 
 async def serve(settings: Settings) -> None:
@@ -36,10 +40,29 @@ async def serve(settings: Settings) -> None:
             timeout_graceful_shutdown=10,
             h11_max_incomplete_event_size=64 * 1024,
         )
-        await uvicorn.Server(config).serve()
+        warming = asyncio.create_task(_warm(app))
+        await Server(config).serve()
+        warming.cancel()
     finally:
         await app.close()
         await database.close()
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, which would end the process by the signal itself before we had closed what we opened."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+async def _warm(app: App) -> None:
+    """Make the API in a thread once the first page has had the processor."""
+    await asyncio.sleep(_WARM_AFTER_S)
+    await asyncio.to_thread(lambda: app.api)
 
 
 async def _open(dsn: str) -> Database:

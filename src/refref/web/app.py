@@ -1,7 +1,11 @@
-"""The app factory: webhooks go straight to the intake, health checks are answered here, all else goes to FastAPI."""
+"""The app factory: webhooks go straight to the intake, health checks are answered here, all else goes to FastAPI.
+
+Pages and API are two FastAPI apps. The API's is made when it is first asked for, so that the first page comes sooner.
+"""
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import structlog
@@ -14,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from refref.core.refusals import Refused
 from refref.db.failures import UNREACHABLE, UNSTORABLE
 from refref.vault import Vault
-from refref.web import api, pages
+from refref.web import pages
 from refref.web.auth import SignInRequired, authorize, sign_in_redirect
 from refref.web.context import Context
 from refref.web.intake import Intake
@@ -23,7 +27,7 @@ from refref.web.middleware import Guard
 from refref.web.problems import Problem, make_problem, problem_of, problem_of_status, problem_response
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import Receive, Scope, Send
 
     from refref.db.pool import Database
     from refref.settings import Settings
@@ -34,13 +38,23 @@ log = structlog.get_logger("refref.web")
 
 
 class App:
-    """The whole web process as one ASGI app. `site` is the FastAPI part, for tests and the OpenAPI document."""
+    """The whole web process as one ASGI app. `pages` and `api` are its FastAPI parts."""
 
     def __init__(self, context: Context) -> None:
-        self.site = make_site(context)
-        self._database = context.database
+        self.context = context
+        self.pages = make_site(context)
+        pages.register(self.pages)
         self._intake = Intake(context.database, context.vault)
-        self._guarded: ASGIApp = Guard(self.site, is_https=context.is_https)
+        self._guarded = Guard(self._site, is_https=context.is_https)
+
+    @cached_property
+    def api(self) -> FastAPI:
+        """The API, made when it is first needed."""
+        from refref.web import api
+
+        site = make_site(self.context)
+        api.register(site)
+        return site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -53,6 +67,10 @@ class App:
                 return
         await self._guarded(scope, receive, send)
 
+    async def _site(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_api = scope["type"] == "http" and is_api_path(scope["path"])
+        await (self.api if is_api else self.pages)(scope, receive, send)
+
     async def close(self) -> None:
         """Store what the intake still holds; call it before the database is closed."""
         await self._intake.close()
@@ -61,7 +79,7 @@ class App:
         """`/healthz`: the process lives. `/readyz`: it reaches the database."""
         if path == "/readyz":
             try:
-                async with self._database.plain() as connection:
+                async with self.context.database.plain() as connection:
                     await connection.execute("select 1")
             except UNREACHABLE:
                 return PlainTextResponse("the database cannot be reached\n", status_code=503)
@@ -81,10 +99,9 @@ def create_app(settings: Settings, database: Database) -> App:
 
 
 def make_site(context: Context) -> FastAPI:
-    """The FastAPI part: every route of it passes `authorize` first."""
+    """A FastAPI app without routes yet: each of them will pass `authorize` first."""
     site = FastAPI(
-        docs_url=None,
-        redoc_url=None,
+        openapi_url=None,
         dependencies=[Depends(authorize)],
     )
     site.state.context = context
@@ -98,17 +115,16 @@ def make_site(context: Context) -> FastAPI:
     for unstorable in UNSTORABLE:
         site.add_exception_handler(unstorable, _on_unstorable)
     site.add_exception_handler(Exception, _on_bug)
-    api.register(site)
-    pages.register(site)
     return site
 
 
-def _is_page(request: Request) -> bool:
-    return not request.url.path.startswith(("/v1", "/openapi.json"))
+def is_api_path(path: str) -> bool:
+    """Whether a path belongs to the API, and its errors are JSON."""
+    return path.startswith("/v1/") or path in {"/v1", "/openapi.json"}
 
 
 def _answer(request: Request, problem: Problem) -> Response:
-    if _is_page(request):
+    if not is_api_path(request.url.path):
         return pages.error_page(request, problem.status, problem.title, problem.detail)
     return problem_response(problem, {"WWW-Authenticate": "Bearer"} if problem.status == 401 else None)
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from refref import __version__
 from refref.web.api import books, events, participants, programs, setup
@@ -32,11 +34,15 @@ def register(site: FastAPI) -> None:
             )
         return site.openapi_schema
 
+    async def openapi_json(_request: Request) -> Response:
+        return JSONResponse(site.openapi())
+
+    site.router.add_route("/openapi.json", openapi_json, include_in_schema=False)
     site.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to change the document
 
 
 def document() -> dict[str, Any]:
     """The OpenAPI document, without a running installation."""
-    site = FastAPI()
+    site = FastAPI(openapi_url=None)
     register(site)
     return site.openapi()
