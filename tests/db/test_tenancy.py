@@ -226,7 +226,7 @@ def test_nobody_writes_into_another_organization(database: str) -> None:
         async with two_tenants(database) as (db, a, b, _):
             async with db.tenant(b) as tx:
                 await connections.update_clock_ahead(tx, a.organization_id, a.connection_id, 9)
-                await participants.update_status(tx, a.organization_id, a.participant_id, "paused")
+                await participants.update_paused_at(tx, a.organization_id, a.participant_id, NOW)
                 await participants.deactivate_code(tx, a.organization_id, a.connection_id, "code-a", NOW)
                 await api_keys.revoke_api_key(tx, a.organization_id, a.api_key_id, NOW)
                 await connections.delete_expired_secrets(tx, a.organization_id, LATER)

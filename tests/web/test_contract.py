@@ -1,10 +1,13 @@
 """What every route of the API has in common: problems, idempotency, paging, limits, headers, the OpenAPI document."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from refref.worker.pump import pump_once
 
 RunWeb = Callable[..., None]
 
@@ -233,5 +236,30 @@ def test_a_customer_is_bound_by_the_api(with_web: RunWeb) -> None:
         assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_code")
         future = await web.api.post("/v1/referrals", json=body | {"clicked_at": "2999-01-01T10:00:00Z"})
         assert (future.status_code, future.json()["code"]) == (422, "click_in_future")
+
+    with_web(scenario)
+
+
+def test_a_paused_participant_binds_nobody_new_until_resumed(with_web: RunWeb) -> None:
+    async def scenario(web: Any) -> None:
+        connection = await web.connection()
+        program = await web.program()
+        partner = await web.participant(program["program_id"], refcode="sample-1")
+        path = f"/v1/participants/{partner['participant_id']}"
+
+        async def bonds() -> set[str]:
+            return {row["referee_id"] for row in (await web.api.get("/v1/referrals")).json()["data"]}
+
+        clock = f"/v1/connections/{connection['connection_id']}/test_clock"
+        await web.api.post("/v1/referrals", json={"stripe_customer_id": "cus_before", "code": "sample-1"})
+        await web.api.post(clock, json={"clock_ahead_s": 60})
+        assert (await web.api.post(f"{path}/pause")).json()["status"] == "paused"
+        await web.api.post(clock, json={"clock_ahead_s": 120})
+        await web.api.post("/v1/referrals", json={"stripe_customer_id": "cus_meanwhile", "code": "sample-1"})
+        assert await bonds() == {"cus_before"}
+        assert (await web.api.post(f"{path}/resume")).json()["status"] == "active"
+        while (await pump_once(web.database, lambda: int(time.time()))).events:
+            pass
+        assert await bonds() == {"cus_before", "cus_meanwhile"}
 
     with_web(scenario)

@@ -68,12 +68,16 @@ async def participant_by_id(tx: Connection, organization_id: str, participant_id
     return None if row is None else Participant(**row)
 
 
-async def update_status(tx: Connection, organization_id: str, participant_id: str, status: str) -> None:
+async def update_paused_at(
+    tx: Connection, organization_id: str, participant_id: str, paused_at: datetime | None
+) -> None:
+    """Pause a participant since an instant; None: active."""
     await tx.execute(
-        "update participant set status = $3 where organization_id = $1 and participant_id = $2",
+        "update participant set status = case when $3::timestamptz is null then 'active' else 'paused' end,"
+        " paused_at = $3 where organization_id = $1 and participant_id = $2",
         organization_id,
         participant_id,
-        status,
+        paused_at,
     )
 
 

@@ -46,9 +46,10 @@ async def code_owners(
         return {}, {}
     rows = await tx.fetch(
         """
-        select k.key, p.participant_id, p.program_id, p.email, k.deactivated_at
+        select k.key, p.participant_id, p.program_id, p.email,
+               least(k.deactivated_at, ceil(extract(epoch from p.paused_at))::bigint) as deactivated_at
         from (
-          select c.code as key, c.participant_id, extract(epoch from c.deactivated_at)::bigint as deactivated_at
+          select c.code as key, c.participant_id, ceil(extract(epoch from c.deactivated_at))::bigint as deactivated_at
           from participant_code c
           where c.organization_id = $1 and c.connection_id = $2 and c.code = any ($3)
           union all

@@ -116,15 +116,28 @@ async def deactivate_code(
 async def pause_participant(
     tx: Connection, organization_id: str, participant_id: str, *, actor: str, now: datetime
 ) -> Participant:
-    """Let a participant win no new referees for now. Raises Refused: unknown_participant."""
-    return await _set_status(tx, organization_id, participant_id, "paused", actor, now)
+    """Let a participant's codes bind nobody new; who is bound stays so. Raises Refused: unknown_participant."""
+    found = await _require_participant(tx, organization_id, participant_id)
+    if found.status == "paused":
+        return found
+    paused_at = await _connection_now(tx, organization_id, found.connection_id, now)
+    await participants.update_paused_at(tx, organization_id, participant_id, paused_at)
+    await audit.record(tx, organization_id, at=now, actor=actor, action="participant.pause", subject=participant_id)
+    return replace(found, status="paused")
 
 
 async def resume_participant(
     tx: Connection, organization_id: str, participant_id: str, *, actor: str, now: datetime
 ) -> Participant:
-    """Undo a pause. Raises Refused: unknown_participant."""
-    return await _set_status(tx, organization_id, participant_id, "active", actor, now)
+    """Undo a pause: what carried the codes meanwhile counts after all. Raises Refused: unknown_participant."""
+    found = await _require_participant(tx, organization_id, participant_id)
+    if found.status == "active":
+        return found
+    await participants.update_paused_at(tx, organization_id, participant_id, None)
+    await facts.mark_connection_dirty(tx, organization_id, found.connection_id)
+    await inbox.wake_pumps(tx)
+    await audit.record(tx, organization_id, at=now, actor=actor, action="participant.resume", subject=participant_id)
+    return replace(found, status="active")
 
 
 def check_refcode(text: str, field: str) -> str:
@@ -218,15 +231,3 @@ async def _insert_code(
         details={"code_kind": code_kind},
     )
     return made
-
-
-async def _set_status(
-    tx: Connection, organization_id: str, participant_id: str, status: str, actor: str, now: datetime
-) -> Participant:
-    found = await _require_participant(tx, organization_id, participant_id)
-    if found.status == status:
-        return found
-    await participants.update_status(tx, organization_id, participant_id, status)
-    action = "participant.pause" if status == "paused" else "participant.resume"
-    await audit.record(tx, organization_id, at=now, actor=actor, action=action, subject=participant_id)
-    return replace(found, status=status)

@@ -139,7 +139,7 @@ async def deactivate_code(call: Writing, participant_id: str, code: str) -> Resp
 
 @router.post("/participants/{participant_id}/pause", response_model=ParticipantOut)
 async def pause_participant(call: Writing, participant_id: str) -> Response:
-    """Let a participant win no new referees for now."""
+    """Let a participant's codes bind nobody new for now. Who is bound stays so."""
 
     async def run(tx: Connection) -> ParticipantOut:
         await participant_flows.pause_participant(
@@ -152,7 +152,7 @@ async def pause_participant(call: Writing, participant_id: str) -> Response:
 
 @router.post("/participants/{participant_id}/resume", response_model=ParticipantOut)
 async def resume_participant(call: Writing, participant_id: str) -> Response:
-    """Undo a pause."""
+    """Undo a pause. What carried the codes meanwhile counts after all."""
 
     async def run(tx: Connection) -> ParticipantOut:
         await participant_flows.resume_participant(

@@ -129,6 +129,7 @@ create table participant (
   name            text not null,
   email           text not null,
   status          text not null default 'active' check (status in ('active', 'paused')),
+  paused_at       timestamptz check ((paused_at is null) = (status = 'active')), -- since then the codes bind nobody new
   created_at      timestamptz not null default now(),
   primary key (organization_id, participant_id),
   foreign key (organization_id, program_id) references program
