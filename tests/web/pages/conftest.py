@@ -1,6 +1,7 @@
 """A running web process on sample data, and a real browser that looks at it."""
 
 import asyncio
+import logging
 import shutil
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
@@ -96,6 +98,8 @@ def serve(
             failures.append(error)
             started.set()
 
+    logging_before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     worker = threading.Thread(target=thread, name="refref-web")
     worker.start()
     started.wait(timeout=60)
@@ -106,6 +110,7 @@ def serve(
     finally:
         stop.set()
         worker.join(timeout=30)
+        structlog.configure(**logging_before)
 
 
 @pytest.fixture(scope="module")

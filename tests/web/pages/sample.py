@@ -220,7 +220,7 @@ async def sell_once(database: Database, sample: Sample, invoice_id: str, now: da
 async def _store_events(tx: Connection, scope: tuple[str, str], now: datetime) -> None:
     kinds = [
         ("evt_sampledone", "invoice.paid", "in_sample1x1", "accepted", None),
-        ("evt_samplepending", "customer.updated", "cus_sample2", "accepted", None),
+        ("evt_samplepending", "checkout.session.completed", f"cs_test_{'sample' * 10}", "accepted", None),
         ("evt_sampleparked", "charge.refunded", "ch_sample3x1", "accepted", None),
         ("evt_sampleignored", "product.created", "prod_sample", "ignored", None),
         (

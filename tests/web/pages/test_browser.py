@@ -63,6 +63,13 @@ def test_a_phone_needs_no_horizontal_scroll(phone: Page, sample_site: SampleSite
     assert phone.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+@pytest.mark.parametrize("path", ["/events", "/payments", "/rewards", "/participants", "/customers", "/referrals"])
+def test_lists_fit_a_desktop(desktop: Page, sample_site: SampleSite, path: str) -> None:
+    desktop.goto(address(sample_site, path))
+    overflow = "box => box.scrollWidth - box.clientWidth"
+    assert desktop.locator(".panel:has(> .list)").first.evaluate(overflow) == 0
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_axe_finds_nothing(desktop: Page, sample_site: SampleSite, path: str) -> None:
     complaints: list[str] = []
