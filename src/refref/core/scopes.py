@@ -14,7 +14,8 @@ class Merged(msgspec.Struct, frozen=True, gc=False):
     """What a batch of facts does to the facts already known.
 
     `changed`: ids of facts to write; `facts`: every fact of every scope concerned; `scopes`: id -> scope of each;
-    `moves`: old scope -> the scope it was merged into; `touched`: scopes in which something changed.
+    `moves`: old scope -> the scope it was merged into; `touched`: scopes in which something changed; `ties`: objects
+    of which two unlike snapshots of one second are known, so that only Stripe can say which is the present one.
     """
 
     facts: Mapping[str, Fact]
@@ -22,6 +23,7 @@ class Merged(msgspec.Struct, frozen=True, gc=False):
     changed: frozenset[str]
     moves: Mapping[str, str]
     touched: frozenset[str]
+    ties: frozenset[str] = frozenset()
 
 
 def absorb(known: Iterable[tuple[Fact, str]], incoming: Sequence[Fact]) -> Merged:
@@ -35,9 +37,12 @@ def absorb(known: Iterable[tuple[Fact, str]], incoming: Sequence[Fact]) -> Merge
         facts[fact.stripe_id] = fact
         filed[fact.stripe_id] = scope
     changed: set[str] = set()
+    ties: set[str] = set()
     for fact in incoming:
         old = facts.get(fact.stripe_id)
         new = fact if old is None else merge(old, fact)
+        if old is not None and _is_tie(old, fact):
+            ties.add(fact.stripe_id)
         if old is None or new != old:
             facts[fact.stripe_id] = new
             changed.add(fact.stripe_id)
@@ -46,11 +51,16 @@ def absorb(known: Iterable[tuple[Fact, str]], incoming: Sequence[Fact]) -> Merge
                 facts[link] = Fact(link, Kind.REF)
                 changed.add(link)
     if not changed:
-        return Merged(facts, filed, frozenset(), {}, frozenset())
+        return Merged(facts, filed, frozenset(), {}, frozenset(), frozenset(ties))
     scopes, moves = _file(facts, filed, changed)
     rewritten = {stripe_id for stripe_id, scope in filed.items() if scopes[stripe_id] != scope}
     touched = frozenset(scopes[stripe_id] for stripe_id in changed | rewritten)
-    return Merged(facts, scopes, frozenset(changed), moves, touched)
+    return Merged(facts, scopes, frozenset(changed), moves, touched, frozenset(ties))
+
+
+def _is_tie(a: Fact, b: Fact) -> bool:
+    same_place = (a.rank, a.seen_at, a.weight) == (b.rank, b.seen_at, b.weight)
+    return same_place and a.kind is Kind.SUBSCRIPTION and a.state is not None and b.state not in (None, a.state)
 
 
 def _file(

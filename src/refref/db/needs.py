@@ -22,19 +22,23 @@ class OpenNeed:
 async def ask(
     tx: Connection, organization_id: str, connection_id: str, needs: Sequence[OpenNeed], delay_s: int
 ) -> None:
-    """Note needs that have no answer yet, due in `delay_s` seconds (another event may answer them first)."""
+    """Note needs that have no answer as new as they are, due in `delay_s` seconds (an event may answer them first)."""
     if not needs:
         return
     await tx.execute(
         """
         insert into open_need (organization_id, connection_id, need_kind, stripe_id, seen_at, due_at)
         select $1, $2, n.kind, n.stripe_id, n.seen_at, now() + make_interval(secs => $6)
-        from unnest($3::text[], $4::text[], $5::bigint[]) as n (kind, stripe_id, seen_at)
+        from (
+          select kind, stripe_id, max(seen_at) as seen_at
+          from unnest($3::text[], $4::text[], $5::bigint[]) as asked (kind, stripe_id, seen_at) group by 1, 2
+        ) n
         where not exists (
           select from stripe_document d where d.organization_id = $1 and d.connection_id = $2
-            and d.need_kind = n.kind and d.stripe_id = n.stripe_id
+            and d.need_kind = n.kind and d.stripe_id = n.stripe_id and d.seen_at >= n.seen_at
         )
-        on conflict do nothing
+        on conflict (organization_id, connection_id, need_kind, stripe_id) do update
+        set seen_at = greatest(open_need.seen_at, excluded.seen_at)
         """,
         organization_id,
         connection_id,
@@ -73,8 +77,7 @@ async def answer(
         """
         insert into stripe_document (organization_id, connection_id, need_kind, stripe_id, body, seen_at)
         values ($1, $2, $3, $4, $5, $6)
-        on conflict (organization_id, connection_id, need_kind, stripe_id) do update
-        set body = excluded.body, seen_at = excluded.seen_at, fetched_at = now()
+        on conflict (organization_id, connection_id, need_kind, stripe_id, seen_at) do nothing
         """,
         organization_id,
         connection_id,
@@ -123,7 +126,7 @@ async def documents(tx: Connection, organization_id: str, connection_id: str) ->
     rows = await tx.fetch(
         """
         select need_kind, stripe_id, seen_at, body from stripe_document
-        where organization_id = $1 and connection_id = $2 and body is not null order by need_kind, stripe_id
+        where organization_id = $1 and connection_id = $2 and body is not null order by need_kind, stripe_id, seen_at
         """,
         organization_id,
         connection_id,

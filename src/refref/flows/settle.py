@@ -30,11 +30,13 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What settling did, for logs and for looking at open needs: how many scopes and entries, and the facts now."""
+    """What settling did, for logs and for looking at open needs: how many scopes and entries, the facts now, and the
+    objects of which two unlike snapshots of one second came."""
 
     scopes: int
     entries: int
     facts: Mapping[str, Fact]
+    ties: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -91,10 +93,10 @@ async def settle(
     await _store(tx, organization_id, connection_id, merged, incoming)
     touched = {merged.moves.get(scope, scope) for scope in scope_ids} | merged.touched
     if not touched:
-        return Settled(0, 0, merged.facts)
+        return Settled(0, 0, merged.facts, merged.ties)
     changes = await difference(tx, organization_id, connection_id, merged, touched, now)
     await _apply(tx, organization_id, connection_id, changes)
-    return Settled(len(touched), len(changes.entries), merged.facts)
+    return Settled(len(touched), len(changes.entries), merged.facts, merged.ties)
 
 
 async def _store(

@@ -16,7 +16,7 @@ from refref.db.needs import OpenNeed
 from refref.db.pool import Connection, Database, lock_books
 from refref.flows.ask import ask_what_matters
 from refref.flows.settle import Incoming, settle
-from refref.stripe.readers import Reading, UnreadableEvent, read
+from refref.stripe.readers import NeedKind, Reading, UnreadableEvent, read
 from refref.told import TOLD_PREFIX, read_told
 
 BATCH = 400
@@ -116,6 +116,7 @@ async def _settle_batch(tx: Connection, claim: Claim, batch: Sequence[Work], dir
             seen_at = max((fact.seen_at for fact in reading.facts), default=now)
             needs.extend([OpenNeed(need.kind.value, need.stripe_id, seen_at) for need in reading.needs])
     settled = await settle(tx, organization_id, connection_id, incoming, now + claim.clock_ahead_s, scope_ids=dirty)
+    needs.extend([OpenNeed(NeedKind.SUBSCRIPTION, i, settled.facts[i].seen_at) for i in sorted(settled.ties)])
     await ask_what_matters(tx, organization_id, connection_id, needs, settled.facts)
     await inbox.finish(tx, organization_id, connection_id, done)
     return settled.entries

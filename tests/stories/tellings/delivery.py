@@ -59,7 +59,7 @@ def end_of_a_subscription_stays_the_end(s: Story) -> None:
     assert s.world.subscription(s.merchant, subscription).status == "canceled"
 
 
-@story("53", has_api=True, open_defect="nothing asks which of two updates of one second came last")
+@story("53", has_api=True)
 def two_updates_in_one_second_are_settled_by_asking(s: Story) -> None:
     s.affiliate("ana")
     session = s.buy(s.price(1_000, every="month"), "ana")

@@ -209,7 +209,8 @@ create table inbox (
   primary key (organization_id, connection_id, event_seq)
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000);
 
--- What was fetched from Stripe because an event did not carry it, kept so that a replay needs no network.
+-- What was fetched from Stripe because an event did not carry it, kept so that a replay needs no network. A later event
+-- (seen_at) may ask again; every answer is kept.
 create table stripe_document (
   organization_id text collate "C" not null,
   connection_id   text collate "C" not null,
@@ -218,7 +219,7 @@ create table stripe_document (
   body            bytea,            -- zstd of JSON; null: asked, and Stripe has none
   seen_at         bigint not null,  -- of the need
   fetched_at      timestamptz not null default now(),
-  primary key (organization_id, connection_id, need_kind, stripe_id)
+  primary key (organization_id, connection_id, need_kind, stripe_id, seen_at)
 );
 
 -- What an event left open and only Stripe's API can answer (core.facts names the kinds in stripe.reading.NeedKind).
