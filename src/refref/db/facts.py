@@ -182,27 +182,42 @@ async def note_unclaimed(
 
 async def note_cards(
     tx: Connection, organization_id: str, connection_id: str, pairs: Sequence[tuple[str, str]]
-) -> None:
-    """Remember which scope paid with which card; scopes that share a card are marked dirty when that is news."""
+) -> list[str]:
+    """Remember which scope paid with which card, as (fingerprint, scope); returns the scopes for which that is news."""
     if not pairs:
-        return
-    await tx.execute(
+        return []
+    rows = await tx.fetch(
         """
-        with news as (
-          insert into card_use select $1, $2, c.* from unnest($3::text[], $4::text[]) c on conflict do nothing
-          returning fingerprint, scope_id
-        )
-        insert into dirty_scope
-        select distinct $1, $2, other.scope_id from news
-        join card_use other on other.organization_id = $1 and other.connection_id = $2
-             and other.fingerprint = news.fingerprint and other.scope_id <> news.scope_id
-        on conflict do nothing
+        insert into card_use select $1, $2, c.* from unnest($3::text[], $4::text[]) c on conflict do nothing
+        returning scope_id
         """,
         organization_id,
         connection_id,
         [card for card, _ in pairs],
         [scope for _, scope in pairs],
     )
+    return [row[0] for row in rows]
+
+
+async def mark_card_sharers_dirty(
+    tx: Connection, organization_id: str, connection_id: str, scope_ids: Collection[str]
+) -> None:
+    """Ask for the scopes that share a card with one of `scope_ids` to be settled again."""
+    if scope_ids:
+        await tx.execute(
+            """
+            insert into dirty_scope
+            select distinct $1, $2, other.scope_id from unnest($3::text[]) as wanted (scope_id)
+            join card_use mine on mine.organization_id = $1 and mine.connection_id = $2
+                 and mine.scope_id = wanted.scope_id
+            join card_use other on other.organization_id = $1 and other.connection_id = $2
+                 and other.fingerprint = mine.fingerprint and other.scope_id <> mine.scope_id
+            on conflict do nothing
+            """,
+            organization_id,
+            connection_id,
+            list(scope_ids),
+        )
 
 
 async def emails_of_cards(

@@ -196,4 +196,6 @@ async def _apply(tx: Connection, organization_id: str, connection_id: str, chang
     await books.add_rewards(tx, organization_id, connection_id, changes.added)
     await books.post_entries(tx, organization_id, connection_id, changes.entries)
     await facts.note_unclaimed(tx, organization_id, connection_id, changes.unclaimed)
-    await facts.note_cards(tx, organization_id, connection_id, changes.cards)
+    told = {scope for _, scope in changes.customers}
+    told.update(await facts.note_cards(tx, organization_id, connection_id, changes.cards))
+    await facts.mark_card_sharers_dirty(tx, organization_id, connection_id, told)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import structlog
+
 from refref.db.failures import UNREACHABLE
 from refref.db.inbox import Arrival, accept, wake_pumps
 from refref.db.pool import Connection, Database
@@ -14,7 +16,16 @@ LARGEST_BATCH = 500
 WAKE_INTERVAL_S = 0.002
 
 
-class Overloaded(Exception):
+_Waiting = tuple[Arrival, asyncio.Future[None]]
+
+log = structlog.get_logger("refref.intake")
+
+
+class NotStored(Exception):
+    """The database refused an event; the message is the kind of its error."""
+
+
+class Overloaded(NotStored):
     """More events wait for the database than memory should hold."""
 
 
@@ -23,13 +34,13 @@ class GroupCommit:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: list[tuple[Arrival, asyncio.Future[None]]] = []
+        self._waiting: list[_Waiting] = []
         self._filled = asyncio.Event()
         self._writers: list[asyncio.Task[None]] = []
         self._wake = _Wake(database)
 
     async def store(self, arrival: Arrival) -> None:
-        """Return once the arrival is durable (or was already). Raises one of UNREACHABLE, or Overloaded."""
+        """Return once the arrival is durable (or was already). Raises one of UNREACHABLE, or NotStored."""
         if len(self._waiting) >= MOST_WAITING:
             raise Overloaded
         if not self._writers:
@@ -61,13 +72,15 @@ class GroupCommit:
                 _fail(self._take(), error)  # those who wait for a database that is not there learn it at once
                 await asyncio.sleep(0.05)
 
-    def _take(self) -> list[tuple[Arrival, asyncio.Future[None]]]:
+    def _take(self) -> list[_Waiting]:
         batch, self._waiting = self._waiting[:LARGEST_BATCH], self._waiting[LARGEST_BATCH:]
         if not self._waiting:
             self._filled.clear()
+        # In one order everywhere: two writers with the same events would else wait for each other.
+        batch.sort(key=_event_of)
         return batch
 
-    async def _commit(self, connection: Connection, batch: list[tuple[Arrival, asyncio.Future[None]]]) -> None:
+    async def _commit(self, connection: Connection, batch: list[_Waiting]) -> None:
         try:
             await accept(connection, [arrival for arrival, _ in batch])
         except UNREACHABLE as error:
@@ -76,13 +89,25 @@ class GroupCommit:
         except asyncio.CancelledError:
             _fail(batch, ConnectionError("shutting down"))
             raise
+        except Exception as error:  # the web edge: whatever one event did to the statement, the others are stored
+            if len(batch) == 1:
+                log.exception("an event could not be stored", event_id=batch[0][0].stripe_event_id)
+                _fail(batch, NotStored(type(error).__name__))
+                return
+            for one in batch:
+                await self._commit(connection, [one])
+            return
         for _, done in batch:
             if not done.done():
                 done.set_result(None)
         self._wake.poke()
 
 
-def _fail(batch: list[tuple[Arrival, asyncio.Future[None]]], error: Exception) -> None:
+def _event_of(waiting: _Waiting) -> tuple[str, str]:
+    return waiting[0].connection_id, waiting[0].stripe_event_id
+
+
+def _fail(batch: list[_Waiting], error: Exception) -> None:
     for _, done in batch:
         if not done.done():
             done.set_exception(error)

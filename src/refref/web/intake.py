@@ -22,7 +22,7 @@ from refref.stripe.envelope import EventHead, EventRefused, parse_event_head
 from refref.stripe.readers import REGISTRY
 from refref.stripe.signature import SignatureRefused, verify
 from refref.vault import Place, Sealed, Vault
-from refref.web.group_commit import GroupCommit, Overloaded
+from refref.web.group_commit import GroupCommit, NotStored
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -35,7 +35,7 @@ _RELOAD_PAUSE_S = 1.0
 _MOST_PATHS = 10_000
 _STORED_TYPES = frozenset(name for name, event in REGISTRY.items() if event.object_name is not None)
 
-_NOT_STORED: tuple[type[Exception], ...] = (*UNREACHABLE, Overloaded)
+_NOT_STORED: tuple[type[Exception], ...] = (*UNREACHABLE, NotStored)
 
 log = structlog.get_logger("refref.intake")
 

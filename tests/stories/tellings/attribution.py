@@ -88,7 +88,7 @@ def partner_buys_as_a_guest(s: Story) -> None:
     s.end(ana=[pending(1_200)], refused=["self_referral"])
 
 
-@story("43-card", open_defect="scopes that come to share a card or an address in one batch are not settled again")
+@story("43-card")
 def partner_pays_for_a_second_account_with_the_own_card(s: Story) -> None:
     s.affiliate("ana", email="ana@partners.example")
     own = s.customer(email="ana@partners.example", card="anas")
@@ -98,7 +98,7 @@ def partner_pays_for_a_second_account_with_the_own_card(s: Story) -> None:
     s.end(ana=[pending(1_400)], refused=["not_attributed", "self_referral"])
 
 
-@story("43-card-seen-later", open_defect="as 43-card")
+@story("43-card-seen-later")
 def card_is_recognised_after_the_reward(s: Story) -> None:
     s.affiliate("ana", email="ana@partners.example")
     s.buy(s.price(5_000, every="month"), "ana", email="other@customers.example", card="anas")

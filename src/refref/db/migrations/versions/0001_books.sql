@@ -260,6 +260,7 @@ create table card_use (
   scope_id        text collate "C" not null,
   primary key (organization_id, connection_id, fingerprint, scope_id)
 );
+create index card_use_by_scope on card_use (organization_id, connection_id, scope_id);
 
 -- Tenant tables: books ----------------------------------------------------------------------------------------------
 
