@@ -84,9 +84,9 @@ class Story:
 
     # Set-up ---------------------------------------------------------------------------------------------------------
 
-    def program(self, name: str = "main", **terms: Any) -> str:
+    def program(self, name: str = "main", *, effective_at: int = 0, **terms: Any) -> str:
         """A program with the product's default terms, changed by keywords of core.terms.Terms. Returns its id."""
-        self.names[name] = self.world.create_program(self.merchant, name, Terms(**terms))
+        self.names[name] = self.world.create_program(self.merchant, name, Terms(**terms), effective_at)
         return self.names[name]
 
     def affiliate(
@@ -318,12 +318,15 @@ _ALL_MODES = tuple(mode.name for mode in MODES)
 _ALWAYS = ("shuffled", "reversed-late", "mixed-versions")
 
 
-def story(number: str, *, has_api: bool = False, open_defect: str = "") -> Callable[[Telling], Telling]:
+def story(
+    number: str, *, has_api: bool = False, only: Sequence[str] = (), open_defect: str = ""
+) -> Callable[[Telling], Telling]:
     """Register a telling under the number(s) of the acceptance list it proves: `"01"`, `"24+25"`.
 
     The first telling of a number, its main story, is told in every mode. Further ones (`"01-guest"`: other shapes and
     numbers) are told in the three hardest modes and in two more that follow from their name, to keep the suite short.
-    `has_api`: the connection has a key, so that RefRef can ask Stripe. `open_defect`: what is known to be wrong, in
+    `has_api`: the connection has a key, so that RefRef can ask Stripe. `only`: modes in which it is true, for what
+    depends on what an API version tells. `open_defect`: what is known to be wrong, in
     some modes, and not mended yet.
     """
 
@@ -331,7 +334,7 @@ def story(number: str, *, has_api: bool = False, open_defect: str = "") -> Calla
         numbers, _, variant = number.partition("-")
         name = f"{number}_{telling.__name__}"
         assert name not in STORIES, name
-        modes = _ALL_MODES if not variant else (*_ALWAYS, *_some_modes(name))
+        modes = only or (_ALL_MODES if not variant else (*_ALWAYS, *_some_modes(name)))
         STORIES[name] = Told(telling, tuple(int(n) for n in numbers.split("+")), frozenset(modes), has_api, open_defect)
         return telling
 

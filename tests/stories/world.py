@@ -88,7 +88,7 @@ class World:
             made = await create_connection(tx, self.vault, organization_id, given, actor="system", now=EPOCH)
         return Merchant(organization_id, made.connection_id, sandbox.now, has_api)
 
-    def create_program(self, merchant: Merchant, name: str, terms: Terms) -> str:
+    def create_program(self, merchant: Merchant, name: str, terms: Terms, effective_at: int) -> str:
         async def work() -> str:
             async with self.database.tenant(merchant.organization_id) as tx:
                 program, _ = await create_program(
@@ -97,7 +97,7 @@ class World:
                     connection_id=merchant.connection_id,
                     name=name,
                     terms=terms,
-                    effective_at=EPOCH,
+                    effective_at=datetime.fromtimestamp(effective_at, UTC),
                     actor="system",
                     now=EPOCH,
                 )

@@ -1,5 +1,5 @@
 """The stories, by part of the acceptance list; importing this package registers them."""
 
-from stories.tellings import amounts, attribution, changes, counting, delivery, disputes, invoices, reversals
+from stories.tellings import amounts, attribution, changes, counting, delivery, disputes, invoices, reversals, shapes
 
-__all__ = ["amounts", "attribution", "changes", "counting", "delivery", "disputes", "invoices", "reversals"]
+__all__ = ["amounts", "attribution", "changes", "counting", "delivery", "disputes", "invoices", "reversals", "shapes"]
