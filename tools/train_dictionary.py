@@ -39,7 +39,8 @@ def samples() -> list[bytes]:
         for number in range(6):
             email = f"customer{number}@customers.example"
             sold = sandbox.sell(price=monthly, email=email, client_reference_id="partner", metadata={"plan": "sample"})
-            sandbox.sell(price=once, email=email, customer_creation="always", invoice_creation={"enabled": number % 2 == 0})
+            invoiced = {"enabled": number % 2 == 0}
+            sandbox.sell(price=once, email=email, customer_creation="always", invoice_creation=invoiced)
             if number % 3 == 0:
                 sandbox.refund(sold["id"], amount=900)
             if number % 3 == 1:

@@ -97,7 +97,9 @@ def test_an_account_must_be_one_of_the_chart(ledger: str) -> None:
 
 def test_an_entry_without_posting_is_not_made(ledger: str) -> None:
     nothing: list[str] = []
-    statement = "select ledger_post($1, array['x.1'], array['earn'], array['x'], array['r'], $2, $3, $2, $4, $2, $2, $2, $2)"
+    statement = (
+        "select ledger_post($1, array['x.1'], array['earn'], array['x'], array['r'], $2, $3, $2, $4, $2, $2, $2, $2)"
+    )
     made = run(ledger, lambda tx: tx.fetchval(statement, CONNECTION, nothing, [], []))
     assert made == 0
 
@@ -105,7 +107,8 @@ def test_an_entry_without_posting_is_not_made(ledger: str) -> None:
 APPLICATION_ATTACKS = [
     "insert into ledger_entry (organization_id, entry_id, connection_id, kind, reward_id, reason)"
     " values ('org_ledger', 'e', 'con_ledger', 'earn', 'r', 'x')",
-    "insert into ledger_posting values ('org_ledger', 'rwd_1.1', 2, 'con_ledger', 'usd', 1, 'expense', 'p', 'paid', 'q')",
+    "insert into ledger_posting values"
+    " ('org_ledger', 'rwd_1.1', 2, 'con_ledger', 'usd', 1, 'expense', 'p', 'paid', 'q')",
     "update ledger_entry set reason = 'x'",
     "update ledger_posting set amount_minor = 1",
     "delete from ledger_posting",
@@ -149,9 +152,11 @@ OWNER_ATTACKS = [
     "update stripe_event set type = 'x'",
     "truncate stripe_event",
     # a posting added to an entry of an earlier transaction
-    "insert into ledger_posting values ('org_ledger', 'rwd_1.1', 2, 'con_ledger', 'usd', 1, 'expense', 'p', 'paid', 'q')",
+    "insert into ledger_posting values"
+    " ('org_ledger', 'rwd_1.1', 2, 'con_ledger', 'usd', 1, 'expense', 'p', 'paid', 'q')",
     # a posting of an entry that does not exist, or of another connection's
-    "insert into ledger_posting values ('org_ledger', 'nothing', 1, 'con_ledger', 'usd', 1, 'expense', 'p', 'paid', 'q')",
+    "insert into ledger_posting values"
+    " ('org_ledger', 'nothing', 1, 'con_ledger', 'usd', 1, 'expense', 'p', 'paid', 'q')",
     # an entry that pretends to be of another transaction
     "insert into ledger_entry (organization_id, entry_id, connection_id, kind, reward_id, reason, created_xid)"
     " values ('org_ledger', 'e', 'con_ledger', 'earn', 'r', 'x', '3'::xid8)",

@@ -110,7 +110,7 @@ def reversal_items(sale: Sale, base: Base, terms: Terms) -> tuple[ReversalItem, 
 
 
 def _without_refund(note: CreditNoteState, sale: Sale) -> int:
-    """What a note gave back other than by refund. Older API versions put the whole on the refund, which knows better."""
+    """What a note gave back other than by refund. Older API versions name the whole; the refund knows better."""
     if not note.refunds:
         return note.amount_other
     actual = {
@@ -118,9 +118,7 @@ def _without_refund(note: CreditNoteState, sale: Sale) -> int:
         for fact in sale.facts
         if isinstance(fact.state, RefundState) and fact.state.status
     }
-    return note.amount_other + sum(
-        max(0, amount - actual.get(refund_id, amount)) for refund_id, amount in note.refunds
-    )
+    return note.amount_other + sum(max(0, amount - actual.get(refund_id, amount)) for refund_id, amount in note.refunds)
 
 
 def _refund_item(

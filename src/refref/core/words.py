@@ -27,7 +27,7 @@ _CARRIERS = {
 }
 
 _VERDICTS = {
-    "used": "This is what the customer was bound by.",
+    "used": "This decided who referred the customer.",
     "lower": "On the same sale, something of higher precedence was found.",
     "later": "The customer had been bound before; the first referral stays.",
     "unknown_code": "No participant has this code.",

@@ -120,14 +120,14 @@ def test_a_day_of_the_form_is_midnight_utc() -> None:
 def test_terms_in_words() -> None:
     assert sentences_of(TERMS[2]) == [
         "12.5 % of every payment after the first.",
-        "A customer earns for 3 payments.",
+        "A customer’s first 3 payments earn.",
         "Rewards are payable at once.",
         "The first payment must come within 1 day of the referral.",
         "What counts is the money really paid, after discounts, with tax and shipping.",
         "Only these products or prices count: prod_a, price_b.",
         "A new subscription of the same customer starts earning anew.",
     ]
-    assert sentences_of(TERMS[1])[:2] == ["500\u00a0JPY for the first payment.", "A customer earns for ever."]
+    assert sentences_of(TERMS[1])[:2] == ["500\u00a0JPY for the first payment.", "A customer’s payments earn for ever."]
 
 
 @pytest.mark.parametrize(

@@ -78,11 +78,12 @@ def sentences_of(terms: Terms) -> list[str]:
     sentences = [_rule_sentence(rule) for rule in terms.rules]
     unit, count = terms.duration.unit, terms.duration.count
     if unit == "forever":
-        sentences.append("A customer earns for ever.")
+        sentences.append("A customer’s payments earn for ever.")
     elif unit == "months":
-        sentences.append(f"A customer earns for {count} {'month' if count == 1 else 'months'} from the first payment.")
+        months = "month" if count == 1 else "months"
+        sentences.append(f"A customer’s payments earn for {count} {months} from the first one.")
     else:
-        sentences.append(f"A customer earns for {count} {'payment' if count == 1 else 'payments'}.")
+        sentences.append(f"A customer’s first {count} {'payment' if count == 1 else 'payments'} earn.")
     sentences.append(
         f"Each reward is held for {_days(terms.hold_days)}, so that refunds can come first."
         if terms.hold_days

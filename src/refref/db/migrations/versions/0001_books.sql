@@ -336,7 +336,7 @@ create table decision (
   primary key (organization_id, connection_id, payment_key, program_id)
 );
 create index decision_by_scope on decision (organization_id, connection_id, scope_id);
-create index decision_by_time on decision using brin (occurred_at) with (pages_per_range = 32);
+create index decision_by_time on decision using brin (occurred_at) with (pages_per_range = 32, autosummarize = on);
 
 -- What somebody earned from one rule on one payment: the present state; every change of it is a ledger entry.
 create table reward (
@@ -364,7 +364,7 @@ create table reward (
 );
 create index reward_by_scope on reward (organization_id, connection_id, scope_id);
 create index reward_maturing on reward (organization_id, connection_id, hold_until) where status = 'pending';
-create index reward_by_time on reward using brin (occurred_at) with (pages_per_range = 32);
+create index reward_by_time on reward using brin (occurred_at) with (pages_per_range = 32, autosummarize = on);
 
 -- Tenant tables: ledger ---------------------------------------------------------------------------------------------
 
