@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
@@ -151,20 +152,34 @@ async def deliver(
     return failed
 
 
-async def keep_killing(running: Processes, rng: random.Random, until: asyncio.Event) -> None:
-    """Kill the worker at random moments, mostly while it works, and now and then the web process too."""
+async def keep_killing(running: Processes, dsn: str, rng: random.Random, until: asyncio.Event) -> None:
+    """Kill the worker while it holds a connection's lock, that is in the middle of a batch, and now and then at any
+    moment; and sometimes the web process too."""
+    watch = await asyncpg.connect(dsn)
     while not until.is_set():
-        await asyncio.sleep(rng.uniform(0.4, 1.6))
+        deadline = time.monotonic() + rng.uniform(0.5, 3)
+        while time.monotonic() < deadline and not await watch.fetchval(_IS_AT_WORK):  # noqa: ASYNC110 - in the database
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(rng.uniform(0, 0.03))
         running.kill("worker")
-        if rng.random() < 0.25:
+        if rng.random() < 0.2:
             running.kill("web")
             running.start("web")
         running.start("worker")
+    await watch.close()
 
 
-async def storm(running: Processes, merchant: Merchant, events: list[dict[str, Any]], rng: random.Random) -> int:
+_IS_AT_WORK = """
+select exists (select from pg_locks where locktype = 'advisory' and granted
+               and database = (select oid from pg_database where datname = current_database()))
+"""
+
+
+async def storm(
+    running: Processes, dsn: str, merchant: Merchant, events: list[dict[str, Any]], rng: random.Random
+) -> int:
     over = asyncio.Event()
-    killer = asyncio.create_task(keep_killing(running, rng, over))
+    killer = asyncio.create_task(keep_killing(running, dsn, rng, over))
     failed = await deliver(running.port, merchant, events, rng, SECONDS / len(events))
     over.set()
     await killer
@@ -199,7 +214,7 @@ def test_books_after_many_kills_are_those_of_a_calm_run(make_database: Callable[
         with processes(dsn, tmp_path) as running:
             running.start("web")
             running.start("worker")
-            asyncio.run(storm(running, story.merchant, events, rng))
+            asyncio.run(storm(running, dsn, story.merchant, events, rng))
             wait_until_settled(story)
             assert running.kills >= 3
         look(story)

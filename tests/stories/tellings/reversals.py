@@ -305,3 +305,15 @@ def deletion_arrives_before_everything_else(s: Story) -> None:
     s.deliver("customer.deleted")
     s.deliver("charge.refunded", "refund.created")
     s.end(ana=[back(1_000, 200)], refused=[])
+
+
+@story("18-named-lines-first")
+def full_refund_after_a_note_on_a_line_that_earned_nothing(s: Story) -> None:
+    course, book = s.price(5_000, product="Course"), s.price(3_000, product="Book")
+    s.program(products=(s.product_of(course),))
+    s.affiliate("ana")
+    invoice = s.paid_invoice(s.customer("ana"), [course, book])
+    s.sb.credit_note(invoice["id"], lines=[{"invoice_line_item": invoice["_lines"][1], "amount": 3_000}])
+    s.expect(ana=[pending(1_000)])
+    s.sb.refund(invoice["id"])
+    s.end(ana=[gone(1_000)], refused=[])
