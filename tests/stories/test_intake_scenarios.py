@@ -19,7 +19,7 @@ from refref.sandbox import Sandbox
 from refref.sandbox.deliveries import render_event_bytes, sign
 from refref.settings import MasterKey, Settings
 from refref.web.app import App, create_app
-from stories.story import MODES, START, Story, back
+from stories.story import MODES, START, Reward, Story, back, payable
 from stories.world import SECRET, Merchant, World
 
 Event = dict[str, Any]
@@ -299,4 +299,68 @@ def test_42_an_event_sent_to_another_tenants_address(endpoint: Endpoint) -> None
     endpoint.deliver(*events)
     assert endpoint.world.rewards(other.merchant, other.names["ana"]) == []
     assert endpoint.world.fetch(other.merchant, "select from stripe_event") == []
+    books_of_sale(endpoint)
+
+
+def test_03_session_that_does_not_name_its_invoice(endpoint: Endpoint) -> None:
+    story = endpoint.story
+    story.affiliate("ana")
+    session = story.buy(story.price(5_000), "ana", invoice_creation={"enabled": True})
+    story.sb.refund(session, amount=1_000)
+    events = copy.deepcopy(story.sb.events)
+    for event in events:
+        if event["type"] == "checkout.session.completed":
+            event["data"]["object"]["invoice"] = None
+    first = [e for e in events if e["type"] in ("checkout.session.completed", "payment_intent.succeeded")]
+    endpoint.deliver(*first)
+    story.glance(ana=[Reward(1_000)])
+    endpoint.deliver(*[event for event in events if event not in first])
+    story.sent = len(story.sb.events)
+    story.end(ana=[back(1_000, 200)], refused=[])
+
+
+def with_account(value: Any, account: str) -> Any:
+    """The same for a user of Accounts v2: `customer` is null, `customer_account` names the buyer."""
+    if isinstance(value, list):
+        return [with_account(item, account) for item in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {key: with_account(item, account) for key, item in value.items()}
+    if changed.get("customer"):
+        changed |= {"customer": None, "customer_account": account}
+    return changed
+
+
+def test_40_buyer_who_is_an_account(endpoint: Endpoint) -> None:
+    story = endpoint.story
+    story.program(hold_days=0)
+    story.affiliate("ana")
+    story.buy(story.price(2_000, every="month"), "ana")
+    story.sb.advance_by(months=1)
+    story.sb.refund(story.sb.all("invoice")[1]["id"], amount=500)
+    events = [e for e in story.sb.events if not e["type"].startswith("customer.") or "subscription" in e["type"]]
+    story._sync_clock()
+    endpoint.deliver(*[event | {"data": with_account(event["data"], "acct_buyer1")} for event in events])
+    story.sent = len(story.sb.events)
+    story.end(ana=[payable(400), payable(400, back=100)], refused=[])
+
+
+@pytest.mark.parametrize("form", ["expanded", "deleted"])
+def test_39_customer_in_every_form(endpoint: Endpoint, form: str) -> None:
+    """Wherever a customer stands, Stripe may put the id, the whole object, or what is left of a deleted one."""
+    events = sale(endpoint)
+    customers = {c["id"]: c for c in endpoint.story.sb.all("customer")}
+
+    def put(value: Any) -> Any:
+        if isinstance(value, list):
+            return [put(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        changed = {key: put(item) for key, item in value.items()}
+        if isinstance(owner := changed.get("customer"), str):
+            whole = customers[owner]
+            changed["customer"] = whole if form == "expanded" else {"id": owner, "object": "customer", "deleted": True}
+        return changed
+
+    endpoint.deliver(*[event | {"data": put(event["data"])} for event in events])
     books_of_sale(endpoint)
