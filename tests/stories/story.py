@@ -309,7 +309,6 @@ class Told:
     numbers: tuple[int, ...]
     modes: frozenset[str]
     has_api: bool
-    open_defect: str
 
 
 STORIES: dict[str, Told] = {}
@@ -318,16 +317,13 @@ _ALL_MODES = tuple(mode.name for mode in MODES)
 _ALWAYS = ("shuffled", "reversed-late", "mixed-versions")
 
 
-def story(
-    number: str, *, has_api: bool = False, only: Sequence[str] = (), open_defect: str = ""
-) -> Callable[[Telling], Telling]:
+def story(number: str, *, has_api: bool = False, only: Sequence[str] = ()) -> Callable[[Telling], Telling]:
     """Register a telling under the number(s) of the acceptance list it proves: `"01"`, `"24+25"`.
 
     The first telling of a number, its main story, is told in every mode. Further ones (`"01-guest"`: other shapes and
     numbers) are told in the three hardest modes and in two more that follow from their name, to keep the suite short.
     `has_api`: the connection has a key, so that RefRef can ask Stripe. `only`: modes in which it is true, for what
-    depends on what an API version tells. `open_defect`: what is known to be wrong, in
-    some modes, and not mended yet.
+    depends on what an API version tells.
     """
 
     def register(telling: Telling) -> Telling:
@@ -335,7 +331,7 @@ def story(
         name = f"{number}_{telling.__name__}"
         assert name not in STORIES, name
         modes = only or (_ALL_MODES if not variant else (*_ALWAYS, *_some_modes(name)))
-        STORIES[name] = Told(telling, tuple(int(n) for n in numbers.split("+")), frozenset(modes), has_api, open_defect)
+        STORIES[name] = Told(telling, tuple(int(n) for n in numbers.split("+")), frozenset(modes), has_api)
         return telling
 
     return register
