@@ -170,7 +170,7 @@ async def _create_program(
         connection_id=connection_id,
         name="Sample partners",
         terms=Terms(),
-        effective_at=since,
+        effective_at=None,
         actor=ACTOR,
         now=now,
     )
