@@ -82,14 +82,16 @@ def carriers_by_referee(facts: Sequence[Fact], sales: Sequence[Sale]) -> dict[st
         sale = sale_by_id.get(fact.stripe_id) or _sale_of_links(fact, sale_by_id, sales)
         referee = _referee(fact, sale)
         own = found.setdefault(referee, [])
-        if sale is not None:
+        if sale is not None and fact.kind is not Kind.SUBSCRIPTION:
             own.extend([Found(carrier, fact.stripe_id, sale.key, sale.key) for carrier in fact.carriers])
             continue
-        first = _first_sale(referee, sales)
+        # A subscription and a customer live on: what is put on them after their first sale does not belong to it.
+        first = sale or _first_sale(referee, sales)
         for carrier in fact.carriers:
-            is_of_first = first is not None and carrier.seen_at <= first.paid_at + GRACE_S
-            group = first.key if first is not None and is_of_first else fact.stripe_id
-            own.append(Found(carrier, fact.stripe_id, group, ""))
+            if first is not None and carrier.seen_at <= first.paid_at + GRACE_S:
+                own.append(Found(carrier, fact.stripe_id, first.key, "" if sale is None else sale.key))
+            else:
+                own.append(Found(carrier, fact.stripe_id, fact.stripe_id, ""))
     return found
 
 

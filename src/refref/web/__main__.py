@@ -10,21 +10,17 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from refref.db.failures import UNREACHABLE
-from refref.db.pool import Database
-from refref.logs import configure_logs
-from refref.runtime import run_process
-from refref.settings import Settings, SettingsError, load_settings
+from refref.runtime import open_database, run_process
+from refref.settings import Settings
 from refref.web.app import App, create_app
 
 MAX_CONNECTIONS = 10
-_ATTEMPTS = 20
 _WARM_AFTER_S = 2.0
 
 
 async def serve(settings: Settings) -> None:
     """Serve until asked to stop; raises one of UNREACHABLE when there is no database."""
-    database = await _open(settings.require_database_url())
+    database = await open_database(settings, max_size=MAX_CONNECTIONS)
     app = create_app(settings, database)
     try:
         config = uvicorn.Config(
@@ -65,31 +61,9 @@ async def _warm(app: App) -> None:
     await asyncio.to_thread(lambda: app.api)
 
 
-async def _open(dsn: str) -> Database:
-    """Open the database, which may still be starting."""
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            return await Database.open(dsn, max_size=MAX_CONNECTIONS)
-        except UNREACHABLE:
-            await asyncio.sleep(0.5)
-    return await Database.open(dsn, max_size=MAX_CONNECTIONS)
-
-
 def main() -> int:
     """Run the process; returns its exit code."""
-    try:
-        settings = load_settings()
-        settings.require_database_url()
-    except SettingsError as error:
-        print(f"refref: {error}", file=sys.stderr)
-        return 2
-    configure_logs(settings.log_level)
-    try:
-        run_process(serve(settings))
-    except UNREACHABLE as error:
-        print(f"refref: the database cannot be reached: {type(error).__name__}", file=sys.stderr)
-        return 1
-    return 0
+    return run_process(serve)
 
 
 if __name__ == "__main__":
