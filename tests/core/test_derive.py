@@ -60,6 +60,12 @@ def owner(facts: Sequence[Fact], **codes: str) -> str | None:
         ([session(1, carrier(REFERENCE, "ana")),
           Fact("cus_1", Kind.CUSTOMER, carriers=(carrier(MANUAL, "bea", T0 + 99 * DAY),))], "bea"),
         ([session(1, carrier(REFERENCE, "nobody")), customer(code="ana", at=T0 + 50 * DAY)], "ana"),
+        # A code that is put on a running subscription later does not belong to its first sale.
+        ([invoice(1, [line(1, 1_000)], subscription="sub_1"), session(1, carrier(REFERENCE, "ana")),
+          Fact("sub_1", Kind.SUBSCRIPTION, links=("cus_1",), carriers=(carrier(PROMO, "promo_b", T0 + 40 * DAY),))],
+         "ana"),
+        ([invoice(1, [line(1, 1_000)], subscription="sub_1"), session(1, carrier(REFERENCE, "ana")),
+          Fact("sub_1", Kind.SUBSCRIPTION, links=("cus_1",), carriers=(carrier(PROMO, "promo_b", T0 + 60),))], "bea"),
     ],
 )  # fmt: skip
 def test_who_is_bound(facts: list[Fact], expected: str | None) -> None:

@@ -331,6 +331,29 @@ def new_subscription_by_another_partner_stays_with_the_first(s: Story) -> None:
     s.end(ana=[payable(200), payable(200)], bea=[], refused=[])
 
 
+@story("56-put-on-later")
+def code_put_on_a_running_subscription_changes_nothing(s: Story) -> None:
+    s.program(hold_days=0)
+    s.affiliate("ana")
+    s.affiliate("bea")
+    subscription = s.sb.get(s.buy(s.price(1_000, every="month"), "ana"))["subscription"]
+    s.wait(days=40)
+    s.sb.set_discount(subscription, promotion_code=s.code("bea", percent_off=50, duration="forever"))
+    s.wait(months=1)
+    s.end(ana=[payable(200), payable(200), payable(100)], bea=[], refused=[])
+
+
+@story("44-metadata-later")
+def referral_written_on_a_running_subscription_counts_from_then(s: Story) -> None:
+    s.program(hold_days=0)
+    s.affiliate("ana")
+    subscription = s.sb.get(s.buy(s.price(1_000, every="month")))["subscription"]
+    s.wait(days=40)
+    s.sb.change_subscription(subscription, metadata={"refref_referral_id": "ana"})
+    s.wait(months=1)
+    s.end(ana=[payable(200)], refused=["before_referral", "before_referral"])
+
+
 @story("87-not-yet")
 def sale_before_the_first_terms(s: Story) -> None:
     s.program(effective_at=at("2026-02-01"))
