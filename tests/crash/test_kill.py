@@ -84,7 +84,7 @@ def processes(dsn: str, folder: Path) -> Iterator[Processes]:
 
 def set_up(world: World, sb: Sandbox) -> Story:
     """A merchant with a program and participants, the same in each world."""
-    story = Story(world, MODES[0], world.create_merchant(sb), sb, random.Random(1))  # noqa: S311
+    story = Story(world, MODES[0], world.create_merchant(sb), sb, random.Random(1))  # noqa: S311 - a seed for orders, no secret
     first = RewardRule(rule_id="first", on="first", kind="fixed", amounts={"usd": 700, "eur": 650})
     story.program(rules=(first, RewardRule(rule_id="share", rate_bps=1_500)), duration=Duration("payments", 4))
     for refcode in REFCODES:
@@ -198,7 +198,7 @@ def wait_until_settled(story: Story) -> None:
 
 @pytest.mark.timeout(SECONDS * 5 + 120)
 def test_books_after_many_kills_are_those_of_a_calm_run(make_database: Callable[[], str], tmp_path: Path) -> None:
-    rng = random.Random(SECONDS)  # noqa: S311
+    rng = random.Random(SECONDS)  # noqa: S311 - a seed for orders, no secret
     sb = Sandbox(clock_start=START, seed=3)
     make_history(sb, rng)
     expected = calm_books(make_database(), sb)

@@ -86,7 +86,7 @@ def endpoint(world: World, app: App, request: pytest.FixtureRequest) -> Endpoint
     name = request.node.name
     sandbox = Sandbox(clock_start=START, seed=sum(name.encode()))
     merchant = world.create_merchant(sandbox)
-    return Endpoint(world, app, Story(world, MODES[0], merchant, sandbox, random.Random(name)))  # noqa: S311
+    return Endpoint(world, app, Story(world, MODES[0], merchant, sandbox, random.Random(name)))  # noqa: S311 - a seed for orders, no secret
 
 
 def sale(endpoint: Endpoint, refcode: str = "ana") -> list[Event]:
@@ -109,7 +109,7 @@ def test_46_one_logical_event_from_two_endpoints(endpoint: Endpoint) -> None:
     events = sale(endpoint)
     twins = [event | {"id": event["id"].replace("evt_", "evt_second_")} for event in events]
     both = [*events, *twins]
-    random.Random(46).shuffle(both)  # noqa: S311
+    random.Random(46).shuffle(both)  # noqa: S311 - a seed for orders, no secret
     endpoint.deliver(*both)
     assert len(endpoint.stored()) == 2 * len(events)
     books_of_sale(endpoint)

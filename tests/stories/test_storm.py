@@ -101,7 +101,7 @@ def told(world: World, sb: Sandbox, mode: Mode, rng: random.Random) -> list[list
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_74_a_storm_gives_the_books_of_the_ordered_replay(seed: int, world: World) -> None:
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)  # noqa: S311 - a seed for orders, no secret
     sb = Sandbox(clock_start=START, seed=seed)
     make_history(sb, rng)
     ordered = told(world, sb, CALM, rng)
