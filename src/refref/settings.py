@@ -36,8 +36,8 @@ SETTINGS = (
     Setting(
         "DATABASE_URL",
         "a PostgreSQL of RefRef's own, in the data folder",
-        "The PostgreSQL (15 or newer) to use. Its user must own the database and may create roles (CREATEROLE): migrations "
-        "run as that user and make the role `refref_app`, which every process becomes.",
+        "The PostgreSQL (15 or newer) to use. Its user must own the database and be allowed to create roles: "
+        "migrations run as that user and make the role `refref_app`, which every process becomes.",
         "postgresql://refref:secret@db.internal/refref",
     ),
     Setting(
