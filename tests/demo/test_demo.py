@@ -1,4 +1,4 @@
-"""The demo, as a newcomer meets it: one command, sign in, see a sale, understand its reward, refund it, watch it change.
+"""The demo, as a newcomer meets it: one command, sign in, see a sale, understand its reward, refund it, watch.
 
 Also the two interfaces that programs rely on: the line of JSON, and a clean end.
 """
