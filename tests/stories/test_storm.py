@@ -1,6 +1,6 @@
 """A storm of events (74): any order, in any batches, twice over, gives the books of the ordered replay.
 
-STORM_SEEDS=20 and STORM_CUSTOMERS=250 (5,000 events and more) make it longer.
+STORM_SEEDS=20 and STORM_CUSTOMERS=100 (5,000 events and more) make it longer.
 """
 
 from __future__ import annotations

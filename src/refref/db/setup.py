@@ -20,12 +20,12 @@ def _terms(program_id: str, version: int, body: str) -> Terms:
 
 
 async def programs_of(tx: Connection, organization_id: str, connection_id: str) -> tuple[Program, ...]:
-    """The programs of a connection that are not archived, in order of id, with all their terms."""
+    """The programs of a connection in order of id, with all their terms; what an archived one earned stays earned."""
     rows = await tx.fetch(
         """
         select p.program_id, t.version, extract(epoch from t.effective_at)::bigint, t.body::text
         from program p join terms t on t.organization_id = p.organization_id and t.program_id = p.program_id
-        where p.organization_id = $1 and p.connection_id = $2 and p.status <> 'archived'
+        where p.organization_id = $1 and p.connection_id = $2
         order by p.program_id, t.version
         """,
         organization_id,
