@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 
 from rig import postgres_commits_per_second, report, requests_of, rig, send_all
 
@@ -24,9 +25,9 @@ def main() -> None:
             requests = requests_of(made, count, customers=10_000, offset=offset)
             offset += count
             limit = postgres_commits_per_second(made, min(connections, 32))
-            before = made.cpu()
+            before, own = made.cpu(), time.process_time()
             load = send_all(made.port, requests, connections)
-            after = made.cpu()
+            after, own = made.cpu(), time.process_time() - own
             rate = load.accepted / load.seconds
             results.append(
                 {
@@ -37,7 +38,8 @@ def main() -> None:
                     "refused": load.refused,
                     "limit_per_s": limit,
                     "ratio": round(rate / limit, 2),
-                    "cpu_us_per_event": {part: round((after[part] - before[part]) * 1e6 / count) for part in after},
+                    "cpu_us_per_event": {part: round((after[part] - before[part]) * 1e6 / count) for part in after}
+                    | {"load_generator": round(own * 1e6 / count)},
                 }
             )
     report(

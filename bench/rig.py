@@ -210,19 +210,23 @@ def send_all(port: int, requests: list[bytes], connections: int) -> Load:
     while open_count:
         for fd, _ in poll.poll():
             one = by_fd[fd]
-            answer = parts.pop(fd, b"") + one.recv(4096)
-            if not is_whole(answer):
-                parts[fd] = answer
-                continue
-            latencies.append(clock() - sent_at[fd])
+            answer = one.recv(4096)
+            if answer[-4:] != b"\r\n\r\n" or fd in parts:
+                answer = parts.pop(fd, b"") + answer
+                if not is_whole(answer):
+                    parts[fd] = answer
+                    continue
+            now = clock()
+            latencies.append(now - sent_at[fd])
             if answer[9:12] != b"200":
                 refused += 1
             request = next(waiting, None)
             if request is None:
                 open_count -= 1
                 continue
-            sent_at[fd] = clock()
-            one.sendall(request)
+            sent_at[fd] = now
+            if one.send(request) != len(request):
+                raise RuntimeError("the socket's buffer is smaller than a request")
     seconds = clock() - started
     for one in sockets:
         one.close()

@@ -59,11 +59,12 @@ _decode_any = msgspec.json.Decoder().decode
 def parse_event_head(body: bytes) -> EventHead:
     """The head of a snapshot event. The whole body is checked to be UTF-8 and JSON. Raises EventRefused."""
     try:
-        text = body.decode("utf-8")  # the JSON decoder does not check the bytes of texts that it skips
+        if not body.isascii():
+            body.decode("utf-8")  # the JSON decoder does not check the bytes of texts that it skips
     except UnicodeDecodeError as error:
         raise EventRefused("not_utf8", f"The body is not UTF-8 (byte {error.start}).") from error
     try:
-        event = _decode_event(text)
+        event = _decode_event(body)
     except msgspec.ValidationError as error:
         raise _explain(body, str(error)) from error
     except (msgspec.DecodeError, RecursionError) as error:
