@@ -554,22 +554,22 @@ declare
   v record;
 begin
   for v in
-    select c.organization_id, c.connection_id, c.clock_ahead_s
-    from connection c,
-         lateral (select i.event_seq from inbox i
-                  where i.organization_id = c.organization_id and i.connection_id = c.connection_id
-                    and i.state = 'pending' and i.due_at <= now()
-                  order by i.event_seq limit 1) oldest
-    union all
-    select c.organization_id, c.connection_id, c.clock_ahead_s from connection c
-    where exists (select from dirty_scope d where d.organization_id = c.organization_id and d.connection_id = c.connection_id)
+    select c.organization_id, c.connection_id, c.clock_ahead_s, is_dirty
+    from connection c
+    left join lateral (select i.event_seq from inbox i
+                       where i.organization_id = c.organization_id and i.connection_id = c.connection_id
+                         and i.state = 'pending' and i.due_at <= now()
+                       order by i.event_seq limit 1) oldest on true
+    cross join lateral (select exists (select from dirty_scope d where d.organization_id = c.organization_id
+                                       and d.connection_id = c.connection_id) as is_dirty) dirty
+    where oldest.event_seq is not null or is_dirty
+    order by oldest.event_seq nulls first -- a busy connection does not starve the others
   loop
     if pg_try_advisory_xact_lock(hashtextextended(v.connection_id, 0)) then
       organization_id := v.organization_id;
       connection_id := v.connection_id;
       clock_ahead_s := v.clock_ahead_s;
-      has_dirty_scopes := exists (select from dirty_scope d where d.organization_id = v.organization_id
-                                  and d.connection_id = v.connection_id);
+      has_dirty_scopes := v.is_dirty;
       perform set_config('app.organization_id', v.organization_id, true);
       return next;
       return;
