@@ -7,6 +7,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.samples import DAY, T0, charge, dispute, invoice, line, quick, refund, sale
 from refref.core.base import base_of
@@ -58,6 +59,15 @@ def taken(*facts: Fact, terms: Terms = TERMS) -> tuple[int, bool]:
         # The second refund came after the charge's report.
         ([charge(1, 10_000, refunded=2_500, at=T0 + 5), refund("a", 1, 2_500, at=T0 + 5),
           refund("b", 1, 1_500, at=T0 + 9)], (800, False)),
+        # The same refund, made within the hour after the report by another clock; one that names the payment alone.
+        ([charge(1, 10_000, refunded=2_500, at=T0 + 5), refund("a", 1, 2_500, at=T0 + 60)], (500, False)),
+        ([replace(charge(1, 10_000, refunded=2_500, at=T0 + 5), links=("cus_1", "in_1")),
+          replace(refund("a", 1, 2_500), links=("pi_1",))], (500, False)),
+        ([replace(charge(1, 10_000, refunded=2_500, at=T0 + 5), links=("cus_1", "pi_1", "re_a")),
+          replace(refund("a", 1, 2_500), links=())], (500, False)),
+        # Two charges paid it; the refund of one does not explain what the other tells of.
+        ([charge(1, 6_000, refunded=2_500), replace(charge(2, 4_000), links=("cus_1", "in_1", "pi_2")),
+          refund("a", 2, 1_500)], (800, False)),
         # It failed after the charge's report, and within the same second.
         ([charge(1, 10_000, refunded=2_500, at=T0 + 5), refund("a", 1, 2_500, status="failed", at=T0 + 5,
           seen_at=T0 + DAY)], (0, False)),
@@ -73,6 +83,7 @@ def taken(*facts: Fact, terms: Terms = TERMS) -> tuple[int, bool]:
         ([dispute("a", 1, 10_000, "under_review", "funds_withdrawn", "funds_reinstated")], (0, False)),
         ([dispute("a", 1, 10_000, "warning_needs_response")], (0, True)),
         ([dispute("a", 1, 10_000, "warning_closed")], (0, False)),
+        ([dispute("a", 1, 10_000, "charge_refunded"), refund("a", 1, 2_500)], (500, False)),
         ([dispute("a", 1, 10_000, "prevented")], (0, False)),
         ([dispute("a", 1, 10_000, "a_status_of_tomorrow")], (0, True)),
         ([dispute("a", 1, 6_000, "lost"), refund("a", 1, 4_000)], (2_000, False)),

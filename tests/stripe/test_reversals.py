@@ -53,6 +53,7 @@ DISPUTE_LIVES = [
     ("warning_needs_response", "needs_response", "under_review", "lost"),
     ("needs_response", "prevented"),
     ("needs_response", "under_review", "won"),
+    ("needs_response", "under_review", "charge_refunded"),  # of older versions
     ("needs_response", "under_review", "lost", "appeal_needs_response", "appeal_under_review", "won"),
     ("needs_response", "lost", "appeal_needs_response", "lost"),
 ]

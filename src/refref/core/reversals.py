@@ -15,9 +15,11 @@ from refref.core.sales import Sale
 from refref.core.terms import Terms
 
 _REFUND_FAILED = ("failed", "canceled")
-_DISPUTE_OVER = ("won", "warning_closed", "prevented")
+# `charge_refunded` is of older versions: the dispute ended with a refund, which counts by itself.
+_DISPUTE_OVER = ("won", "warning_closed", "prevented", "charge_refunded")
 _DISPUTE_INQUIRY = ("warning_needs_response", "warning_under_review")
 _DISPUTE_LOST = ("lost", "appeal_needs_response", "appeal_under_review")
+_CLOCK_SKEW_S = 3600  # a refund made this shortly after the charge's report is taken to be the one it tells of
 _REVERSING_KINDS = frozenset((Kind.REFUND, Kind.DISPUTE, Kind.CREDIT_NOTE))
 
 
@@ -161,16 +163,28 @@ def _unexplained_refund(fact: Fact, charge: ChargeState, sale: Sale) -> int:
 
     A refund that failed in the second of the charge's report explains it: Stripe tells of no charge with less refunded.
     """
-    own = {fact.stripe_id, *(link for link in fact.links if link.startswith("pi_"))}
     known = 0
     for other in sale.facts:
         refund = other.state
-        if not isinstance(refund, RefundState) or own.isdisjoint(other.links):
+        if not isinstance(refund, RefundState) or not _is_of_charge(other, fact, sale):
             continue
         has_failed = refund.status in _REFUND_FAILED
-        was_counted = refund.created_at <= fact.seen_at and (not has_failed or other.seen_at >= fact.seen_at)
+        is_before = refund.created_at <= fact.seen_at + _CLOCK_SKEW_S
+        was_counted = is_before and (not has_failed or other.seen_at >= fact.seen_at)
         known += refund.amount if was_counted else 0
     return charge.amount_refunded - known
+
+
+def _is_of_charge(refund: Fact, charge: Fact, sale: Sale) -> bool:
+    """Whether a refund took its money from a charge, or may have: what only names the sale is of its charges."""
+    if charge.stripe_id in refund.links or refund.stripe_id in charge.links:
+        return True
+    others = [fact for fact in sale.facts if fact.kind is Kind.CHARGE and fact is not charge]
+    if any(other.stripe_id in refund.links or refund.stripe_id in other.links for other in others):
+        return False
+    intents = {link for link in charge.links if link.startswith("pi_")}
+    named = {link for link in refund.links if link.startswith("pi_")}
+    return not named or not intents or not named.isdisjoint(intents)
 
 
 def _dispute_item(fact: Fact, dispute: DisputeState) -> ReversalItem:

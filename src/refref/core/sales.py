@@ -168,7 +168,9 @@ def _session_sale(fact: Fact, session: SessionState, payers: list[Fact], group: 
         status = SaleStatus.PENDING
     else:
         status = SaleStatus.UNPAID
-    total = session.amount_total or 0
+    total = session.amount_total
+    if total is None:
+        total = payment[0] if payment else 0
     intents = [link for link in _ids(group) if link.startswith("pi_")]
     return Sale(
         key=min(intents) if intents else _key_without_intent(payers),
@@ -237,7 +239,8 @@ def _payment_of(payers: list[Fact]) -> tuple[int, str] | None:
 
 def _paid_at(payers: list[Fact], otherwise: int) -> int:
     """When the money moved: the succeeded charge, else the payment intent's report, else the session's."""
-    charged = [f.state.created_at for f in payers if isinstance(f.state, ChargeState) and f.state.status == "succeeded"]
+    succeeded = [f.state for f in payers if isinstance(f.state, ChargeState) and f.state.status == "succeeded"]
+    charged = [charge.created_at for charge in succeeded if charge.created_at]
     if charged:
         return min(charged)
     intents = [f.seen_at for f in payers if isinstance(f.state, PaymentIntentState) and f.state.status == "succeeded"]

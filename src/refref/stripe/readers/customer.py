@@ -15,7 +15,6 @@ from refref.stripe.readers.probe import (
     label,
     rows,
     section,
-    text,
     text_or_none,
     whole_or_none,
 )
@@ -74,9 +73,12 @@ def read_discount(discount: Payload, scene: Scene) -> None:
 
 
 def read_subscription(subscription: Payload, scene: Scene) -> None:
-    """A subscription; the period stands on its items since basil (the latest end counts), on itself before."""
+    """A subscription; the period stands on its items since basil (the latest end counts), on itself before.
+
+    Without a status nothing is told of its state, only whom it belongs to and who brought it.
+    """
     stripe_id = identifier(subscription)
-    status = text(subscription, "status")
+    status = text_or_none(subscription, "status") or scene.told({"customer.subscription.deleted": "canceled"})
     items = rows(section(subscription, "items"), "data")
     discounts = Discounts(scene.seen_at)
     discounts.one(subscription, "discount")
@@ -89,9 +91,9 @@ def read_subscription(subscription: Payload, scene: Scene) -> None:
     scene.add(
         stripe_id,
         Kind.SUBSCRIPTION,
-        _state(subscription, status, items or [subscription]),
-        rank=SUBSCRIPTION_RANK.get(status, 0),
-        weight=updated + SUBSCRIPTION_WEIGHT.get(status, 0),
+        _state(subscription, status, items or [subscription]) if status else None,
+        rank=SUBSCRIPTION_RANK.get(status or "", 0),
+        weight=updated + SUBSCRIPTION_WEIGHT.get(status or "", 0),
         links=(customer_of(subscription, scene), scene.follow(subscription, "latest_invoice", "invoice")),
         carriers=discounts.carriers + metadata_carriers(subscription, CarrierKind.SUBSCRIPTION_METADATA, scene.seen_at),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from refref.core.facts import CarrierKind, InvoicePaymentState, InvoiceState, Kind
+from refref.core.facts import CarrierKind, InvoicePaymentState, InvoiceState, Kind, Line
 from refref.stripe.readers.carriers import Discounts, metadata_carriers
 from refref.stripe.readers.lines import invoice_line
 from refref.stripe.readers.probe import (
@@ -21,19 +21,28 @@ from refref.stripe.readers.ranks import INVOICE_PAYMENT_RANK, INVOICE_RANK
 from refref.stripe.readers.scene import Scene
 from refref.stripe.reading import NeedKind
 
+# Short shapes leave the status out; the event's name tells it.
+STATUS_OF_EVENT = {
+    "invoice.paid": "paid",
+    "invoice.voided": "void",
+    "invoice.marked_uncollectible": "uncollectible",
+    "invoice_payment.paid": "paid",
+}
+
 
 def read_invoice(invoice: Payload, scene: Scene) -> None:
     """An invoice: its state, its links, the promotion codes on it, and the subscription metadata it was made with."""
     stripe_id = identifier(invoice)
     created_at = whole_or_none(invoice, "created") or 0
-    state = _state(invoice, created_at)
+    status = _status(invoice, scene)
+    state = None if status is None else _state(invoice, status, created_at)
     # A need is answered once, so it is raised for the state that counts: lines of an unpaid invoice never do.
-    if state.status == "paid" and (not state.has_all_lines or _hides_credits(invoice, state)):
+    if state is not None and state.status == "paid" and (not state.has_all_lines or _hides_credits(invoice, state)):
         scene.need(NeedKind.INVOICE_LINES, stripe_id)
     discounts = _discounts(invoice, scene.seen_at)
     if discounts.is_incomplete:
         scene.need(NeedKind.INVOICE_DISCOUNTS, stripe_id)
-    if _hides_off_stripe(invoice, state):
+    if state is not None and _hides_off_stripe(invoice, state):
         scene.need(NeedKind.INVOICE_OFF_STRIPE, stripe_id)
     carriers = discounts.carriers + metadata_carriers(invoice, CarrierKind.INVOICE_METADATA, created_at)
     subscription_id, of_subscription = _subscription(invoice, scene)
@@ -46,8 +55,8 @@ def read_invoice(invoice: Payload, scene: Scene) -> None:
         stripe_id,
         Kind.INVOICE,
         state,
-        rank=INVOICE_RANK.get(state.status, 0),
-        weight=_completeness(state),
+        rank=0 if state is None else INVOICE_RANK.get(state.status, 0),
+        weight=0 if state is None else _completeness(state),
         links=(
             customer_id,
             subscription_id,
@@ -62,7 +71,9 @@ def read_invoice(invoice: Payload, scene: Scene) -> None:
 def read_invoice_payment(payment: Payload, scene: Scene) -> None:
     """An invoice payment (basil and later): what ties an invoice to its payment intent or charge."""
     stripe_id = identifier(payment)
-    status = text(payment, "status")
+    status = text_or_none(payment, "status") or scene.told(STATUS_OF_EVENT) or ""
+    if not status and not scene.is_nested:
+        status = text(payment, "status")
     means = section(payment, "payment")
     scene.add(
         stripe_id,
@@ -82,11 +93,36 @@ def read_invoice_payment(payment: Payload, scene: Scene) -> None:
     )
 
 
-def _state(invoice: Payload, created_at: int) -> InvoiceState:
-    status = text(invoice, "status")
-    total = whole(invoice, "total")
-    amount_paid, off_stripe = _paid(invoice, status)
-    tax = _tax(invoice, total)
+def _status(invoice: Payload, scene: Scene) -> str | None:
+    """The status; where a short shape lacks it, `paid` or the event's name tells. None: an expanded stub, only a link.
+
+    Refuses an invoice that an event is about and whose status nothing tells.
+    """
+    status = text_or_none(invoice, "status")
+    if not status:
+        status = "paid" if flag(invoice, "paid") else scene.told(STATUS_OF_EVENT)
+    if scene.is_nested:
+        has_money = invoice.get("amount_paid") is not None and invoice.get("currency") is not None
+        return status if has_money else None
+    return status or text(invoice, "status")
+
+
+def _total(invoice: Payload, status: str) -> int:
+    """The total; where a short shape lacks it, what was due, else what was paid."""
+    total = whole_or_none(invoice, "total")
+    if total is None:
+        total = whole_or_none(invoice, "amount_due") or _amount_paid(invoice, status)
+    return total
+
+
+def _amount_paid(invoice: Payload, status: str) -> int:
+    # Only where money is told to have come does it matter how much.
+    return whole(invoice, "amount_paid") if status == "paid" else whole_or_none(invoice, "amount_paid") or 0
+
+
+def _state(invoice: Payload, status: str, created_at: int) -> InvoiceState:
+    total = _total(invoice, status)
+    amount_paid, off_stripe = _paid(invoice, status, total)
     listed = invoice.get("lines")
     lines: tuple[Payload, ...] | list[Payload] = ()
     has_all = False
@@ -95,11 +131,14 @@ def _state(invoice: Payload, created_at: int) -> InvoiceState:
         lines = list(rows(listed, "data"))
         count = whole_or_none(listed, "total_count")
         has_all = not flag(listed, "has_more") and (count is None or count <= len(lines))
+    read = tuple([invoice_line(line) for line in lines])
+    tax = _tax(invoice, total, read)
+    subtotal = whole_or_none(invoice, "subtotal")
     return InvoiceState(
         status=status,
         currency=text(invoice, "currency").lower(),
         total=total,
-        subtotal=whole(invoice, "subtotal"),
+        subtotal=total if subtotal is None else subtotal,
         amount_paid=amount_paid,
         amount_off_stripe=off_stripe,
         tax=tax,
@@ -110,29 +149,30 @@ def _state(invoice: Payload, created_at: int) -> InvoiceState:
         billing_reason=text_or_none(invoice, "billing_reason"),
         number=label(invoice, "number"),
         email=label(invoice, "customer_email"),
-        lines=tuple([invoice_line(line) for line in lines]),
+        lines=read,
         has_all_lines=has_all,
     )
 
 
-def _paid(invoice: Payload, status: str) -> tuple[int, int]:
+def _paid(invoice: Payload, status: str, total: int) -> tuple[int, int]:
     """Money paid for the invoice, out-of-band money included, and the out-of-band part.
 
     What was paid beyond amount_due is `amount_overpaid` (basil), which goes to the customer balance: it is left out.
+    Money on an invoice of which nothing was due is a contradiction: then amount_due is not believed.
 
     Before basil amount_paid leaves out-of-band money out and `paid_out_of_band` says that the rest of amount_due came
     that way; since basil amount_paid includes it, and since 2026-05-27 `amount_paid_off_stripe` tells how much.
     """
-    paid = whole(invoice, "amount_paid")
+    paid = _amount_paid(invoice, status)
     due = whole_or_none(invoice, "amount_due")
-    if due is not None:
+    if due:
         paid = min(paid, max(0, due))
     off_stripe = whole_or_none(invoice, "amount_paid_off_stripe")
     if off_stripe is not None:
         return paid, off_stripe
     if status != "paid" or not flag(invoice, "paid_out_of_band"):
         return paid, 0
-    due = whole(invoice, "amount_due")
+    due = total if due is None else due
     return (due, due - paid) if due > paid else (paid, paid)
 
 
@@ -163,14 +203,17 @@ def _completeness(state: InvoiceState) -> int:
     return 8 * len(state.lines) + 4 * state.has_all_lines + 2 * has_credits + (state.amount_off_stripe > 0)
 
 
-def _tax(invoice: Payload, total: int) -> int:
-    """Every tax on the invoice, inclusive and exclusive, shipping's too."""
+def _tax(invoice: Payload, total: int, lines: tuple[Line, ...]) -> int:
+    """Every tax on the invoice, inclusive and exclusive, shipping's too; where only the lines tell of it, theirs."""
     excluding = whole_or_none(invoice, "total_excluding_tax")
     if excluding is not None:
         return total - excluding
     tax = whole_or_none(invoice, "tax")
     if tax is not None:
         return tax
+    if invoice.get("total_taxes") is None and invoice.get("total_tax_amounts") is None:
+        of_shipping = whole_or_none(section(invoice, "shipping_cost"), "amount_tax") or 0
+        return of_shipping + sum(line.tax_inclusive + line.tax_exclusive for line in lines)
     key = "total_taxes" if invoice.get("total_taxes") else "total_tax_amounts"
     return sum(whole(row, "amount") for row in rows(invoice, key))
 

@@ -18,7 +18,7 @@ from refref.stripe.readers.probe import (
 
 
 def invoice_line(line: Payload) -> Line:
-    """One invoice line.
+    """One invoice line; its id, which only a credit note refers to, may be missing.
 
     Tax from `taxes` (basil) or `tax_amounts` (older); price and product from `pricing` (basil), `price` or `plan`;
     proration from `parent` (basil) or the line. Acacia carries both forms: the newer one is read.
@@ -27,7 +27,7 @@ def invoice_line(line: Payload) -> Line:
     product, price = priced(line)
     discount, credit = pretax_of(line)
     return Line(
-        identifier(line),
+        id_or_none(line, "id") or "",
         whole(line, "amount"),
         discount,
         inclusive,

@@ -20,26 +20,42 @@ from refref.stripe.readers.ranks import CHARGE_RANK, PAYMENT_INTENT_RANK
 from refref.stripe.readers.scene import Scene
 from refref.stripe.reading import NeedKind
 
+# Short shapes leave the status out; the event's name tells it.
+STATUS_OF_EVENT = {
+    "payment_intent.succeeded": "succeeded",
+    "charge.succeeded": "succeeded",
+    "charge.captured": "succeeded",
+    "charge.refunded": "succeeded",
+}
+
 
 def read_payment_intent(intent: Payload, scene: Scene) -> None:
     """A payment intent; before 2022-11-15 its charges stand in it. One that has not succeeded may lack the amounts."""
     stripe_id = identifier(intent)
-    status = text(intent, "status")
+    status = text_or_none(intent, "status") or scene.told(STATUS_OF_EVENT)
+    is_stub = scene.is_nested and (intent.get("currency") is None or intent.get("amount") is None)
+    if is_stub:
+        status = None
+    elif not status:
+        status = text(intent, "status")
     invoice_id = scene.follow(intent, "invoice", "invoice")
     charges = [_charge_in_intent(row, scene) for row in rows(section(intent, "charges"), "data")]
     has_money = status == "succeeded"
     if has_money:
         ask_for_invoice(scene, invoice_id, stripe_id)
+    state = None
+    if status is not None:
+        state = PaymentIntentState(
+            status=status,
+            currency=(text(intent, "currency") if has_money else text_or_none(intent, "currency") or "").lower(),
+            amount_received=_received(intent) if has_money else 0,
+            created_at=whole_or_none(intent, "created") or 0,
+        )
     scene.add(
         stripe_id,
         Kind.PAYMENT_INTENT,
-        PaymentIntentState(
-            status=status,
-            currency=(text(intent, "currency") if has_money else text_or_none(intent, "currency") or "").lower(),
-            amount_received=whole(intent, "amount_received") if has_money else 0,
-            created_at=whole_or_none(intent, "created") or 0,
-        ),
-        rank=PAYMENT_INTENT_RANK.get(status, 0),
+        state,
+        rank=PAYMENT_INTENT_RANK.get(status or "", 0),
         links=(invoice_id, customer_of(intent, scene), scene.follow(intent, "latest_charge", "charge"), *charges),
         carriers=metadata_carriers(intent, CarrierKind.PAYMENT_INTENT_METADATA, scene.seen_at),
     )
@@ -48,28 +64,47 @@ def read_payment_intent(intent: Payload, scene: Scene) -> None:
 def read_charge(charge: Payload, scene: Scene) -> None:
     """A charge with its cumulative amount_refunded; older versions carry its refunds, which give their own facts."""
     stripe_id = identifier(charge)
-    status = text(charge, "status")
+    status = _charge_status(charge, scene)
     invoice_id = scene.follow(charge, "invoice", "invoice")
     intent_id = scene.follow(charge, "payment_intent", "payment_intent")
     refunds = [scene.enter(row, "refund") for row in rows(section(charge, "refunds"), "data")]
     if status == "succeeded":
         ask_for_invoice(scene, invoice_id, intent_id)
-    refunded = whole_or_none(charge, "amount_refunded") or 0
+    state = None if status is None else _charge_state(charge, status)
     scene.add(
         stripe_id,
         Kind.CHARGE,
-        ChargeState(
-            status=status,
-            currency=text(charge, "currency").lower(),
-            amount=_captured(charge),
-            amount_refunded=refunded,
-            created_at=whole_or_none(charge, "created") or 0,
-            email=label(section(charge, "billing_details"), "email") or label(charge, "receipt_email"),
-            card_fingerprint=_fingerprint(charge),
-        ),
-        rank=CHARGE_RANK.get(status, 0),
-        weight=refunded,
+        state,
+        rank=CHARGE_RANK.get(status or "", 0),
+        weight=0 if state is None else state.amount_refunded,
         links=(invoice_id, intent_id, customer_of(charge, scene), scene.follow(charge, "dispute", "dispute"), *refunds),
+    )
+
+
+def _charge_status(charge: Payload, scene: Scene) -> str | None:
+    """The status; where a short shape lacks it, `paid` or the event's name tells. None: an expanded stub."""
+    status = text_or_none(charge, "status") or scene.told(STATUS_OF_EVENT)
+    if not status and charge.get("paid") is not None:
+        status = "succeeded" if flag(charge, "paid") else "failed"
+    if scene.is_nested:
+        has_money = charge.get("amount") is not None and charge.get("currency") is not None
+        return status if has_money else None
+    return status or text(charge, "status")
+
+
+def _charge_state(charge: Payload, status: str) -> ChargeState:
+    amount = _captured(charge)
+    refunded = whole_or_none(charge, "amount_refunded")
+    if refunded is None:
+        refunded = amount if flag(charge, "refunded") else 0
+    return ChargeState(
+        status=status,
+        currency=text(charge, "currency").lower(),
+        amount=amount,
+        amount_refunded=refunded,
+        created_at=whole_or_none(charge, "created") or 0,
+        email=label(section(charge, "billing_details"), "email") or label(charge, "receipt_email"),
+        card_fingerprint=_fingerprint(charge),
     )
 
 
@@ -97,6 +132,11 @@ def customer_of(payload: Payload, scene: Scene) -> str | None:
 def _charge_in_intent(charge: Payload, scene: Scene) -> str:
     # Newer versions never show a charge that failed, so an older one must not tell more of it than its id.
     return scene.enter(charge, "charge") if charge.get("status") == "succeeded" else identifier(charge)
+
+
+def _received(intent: Payload) -> int:
+    received = whole_or_none(intent, "amount_received")
+    return whole(intent, "amount") if received is None else received
 
 
 def _captured(charge: Payload) -> int:

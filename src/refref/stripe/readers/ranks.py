@@ -36,6 +36,7 @@ DISPUTE_RANK = {
     "appeal_needs_response": 1,
     "appeal_under_review": 1,
     "warning_closed": 2,
+    "charge_refunded": 2,
     "prevented": 2,
     "won": 2,
 }

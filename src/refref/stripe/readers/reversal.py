@@ -32,20 +32,36 @@ DISPUTE_MARKS = {
 }
 
 
+# Short shapes leave the status out; the event's name tells it.
+STATUS_OF_EVENT = {
+    "refund.failed": "failed",
+    "charge.dispute.created": "needs_response",
+    "charge.dispute.updated": "needs_response",
+    "charge.dispute.funds_withdrawn": "needs_response",
+    "charge.dispute.funds_reinstated": "needs_response",
+    "credit_note.created": "issued",
+    "credit_note.updated": "issued",
+    "credit_note.voided": "void",
+}
+
+
 def read_refund(refund: Payload, scene: Scene) -> None:
     """A refund. A null status (allowed by Stripe's specification) counts as pending."""
     stripe_id = identifier(refund)
-    status = text_or_none(refund, "status") or "pending"
+    status = text_or_none(refund, "status") or scene.told(STATUS_OF_EVENT) or "pending"
+    is_stub = scene.is_nested and refund.get("amount") is None
     intent_id = scene.follow(refund, "payment_intent", "payment_intent")
     if not scene.is_nested:
         ask_for_invoice(scene, None, intent_id)
     scene.add(
         stripe_id,
         Kind.REFUND,
-        RefundState(
+        None
+        if is_stub
+        else RefundState(
             status=status,
             amount=whole(refund, "amount"),
-            currency=text(refund, "currency").lower(),
+            currency=_currency(refund),
             created_at=whole_or_none(refund, "created") or 0,
         ),
         rank=REFUND_RANK.get(status, REFUND_UNKNOWN_RANK),
@@ -56,7 +72,9 @@ def read_refund(refund: Payload, scene: Scene) -> None:
 def read_dispute(dispute: Payload, scene: Scene) -> None:
     """A dispute or inquiry; the two funds_* events leave a mark, since only they say that money moved."""
     stripe_id = identifier(dispute)
-    status = text(dispute, "status")
+    status = text_or_none(dispute, "status") or scene.told(STATUS_OF_EVENT)
+    is_stub = scene.is_nested and (not status or dispute.get("amount") is None)
+    status = (status or "") if is_stub else (status or text(dispute, "status"))
     intent_id = scene.follow(dispute, "payment_intent", "payment_intent")
     if not scene.is_nested:
         ask_for_invoice(scene, None, intent_id)
@@ -64,10 +82,12 @@ def read_dispute(dispute: Payload, scene: Scene) -> None:
     scene.add(
         stripe_id,
         Kind.DISPUTE,
-        DisputeState(
+        None
+        if is_stub
+        else DisputeState(
             status=status,
             amount=whole(dispute, "amount"),
-            currency=text(dispute, "currency").lower(),
+            currency=_currency(dispute),
             created_at=whole_or_none(dispute, "created") or 0,
         ),
         rank=DISPUTE_RANK.get(status, 0),
@@ -83,7 +103,7 @@ def read_credit_note(note: Payload, scene: Scene) -> None:
     A refund counts once, by its own fact: `amount_other` is only what went to the balance or out of band.
     """
     stripe_id = identifier(note)
-    status = text(note, "status")
+    status = text_or_none(note, "status") or scene.told(STATUS_OF_EVENT) or text(note, "status")
     amount = whole(note, "amount")
     listed = section(note, "lines")
     lines = tuple([credit_note_line(line) for line in rows(listed, "data")])
@@ -93,7 +113,7 @@ def read_credit_note(note: Payload, scene: Scene) -> None:
         scene.need(NeedKind.CREDIT_NOTE, stripe_id)
     invoice_id = scene.follow(note, "invoice", "invoice")
     customer_id = customer_of(note, scene)
-    currency = text(note, "currency").lower()
+    currency = _currency(note)
     for refund_id, refunded in refunds:
         state = RefundState(status="", amount=refunded, currency=currency)
         scene.add(refund_id, Kind.REFUND, state, links=(stripe_id, invoice_id))
@@ -120,8 +140,21 @@ def _parts(note: Payload, amount: int) -> tuple[int, int]:
     pre_payment = whole_or_none(note, "pre_payment_amount")
     post_payment = whole_or_none(note, "post_payment_amount")
     if pre_payment is not None or post_payment is not None:
-        return pre_payment or 0, post_payment or 0
+        if pre_payment is None:
+            pre_payment = max(0, amount - (post_payment or 0))
+        return pre_payment, max(0, amount - pre_payment) if post_payment is None else post_payment
+    # Only money that had been paid can be refunded, put on the balance or handed back out of band.
+    if text_or_none(note, "type") is None and any(note.get(key) for key in _AFTER_PAYMENT):
+        return 0, amount
     return (amount, 0) if text(note, "type") == "pre_payment" else (0, amount)
+
+
+_AFTER_PAYMENT = ("refund", "refunds", "customer_balance_transaction", "out_of_band_amount")
+
+
+def _currency(payload: Payload) -> str | None:
+    currency = text_or_none(payload, "currency")
+    return None if currency is None else currency.lower()
 
 
 def _refunds(note: Payload, post_payment: int, scene: Scene) -> tuple[tuple[tuple[str, int], ...], bool]:

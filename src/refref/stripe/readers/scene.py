@@ -73,7 +73,10 @@ class Scene:
         """Read an expanded object and give its id; a deleted one, or one without content, is only a link."""
         stripe_id = identifier(nested)
         reader = self._readers.get(name)
-        if reader is None or nested.get("object") != name or nested.get("deleted") is True:
+        if reader is None or nested.get("deleted") is True:
+            return stripe_id
+        found = nested.get("object")
+        if found != name and (found is not None or len(nested) == 1):
             return stripe_id
         if self._depth >= DEEPEST:
             raise UnreadableEvent("too_deep", f"Objects are expanded inside each other more than {DEEPEST} times.")
@@ -86,6 +89,10 @@ class Scene:
     def is_nested(self) -> bool:
         """Whether the object being read stands inside another one, so that the event is not about it."""
         return self._depth > 0
+
+    def told(self, by_event: Mapping[str, str]) -> str | None:
+        """What the event's own name tells of its object, for shapes that leave it out; None inside another object."""
+        return None if self._depth else by_event.get(self.event_type)
 
     def facts(self) -> tuple[Fact, ...]:
         """The facts, one per object, by id."""

@@ -61,7 +61,8 @@ def read_session(session: Payload, scene: Scene) -> None:
 
 
 def _state(session: Payload, scene: Scene) -> tuple[SessionState, bool]:
-    payment_status = text(session, "payment_status")
+    mode = _mode(session)
+    payment_status = _payment_status(session, scene, mode)
     totals = section(session, "total_details")
     total = whole_or_none(session, "amount_total")
     currency = text_or_none(session, "currency")
@@ -79,7 +80,7 @@ def _state(session: Payload, scene: Scene) -> tuple[SessionState, bool]:
         total, currency = source_total, source_currency
     details = section(session, "customer_details")
     state = SessionState(
-        mode=text(session, "mode"),
+        mode=mode,
         status=_status(session, scene, payment_status),
         payment_status=payment_status,
         currency=None if currency is None else currency.lower(),
@@ -93,6 +94,29 @@ def _state(session: Payload, scene: Scene) -> tuple[SessionState, bool]:
         lines=None if is_converted else _lines(session),
     )
     return state, is_converted
+
+
+def _mode(session: Payload) -> str:
+    """The mode; where a short shape lacks it, what the session made tells."""
+    mode = text_or_none(session, "mode")
+    if mode:
+        return mode
+    if session.get("subscription") is not None:
+        return "subscription"
+    if session.get("setup_intent") is not None:
+        return "setup"
+    has_money = any(session.get(key) is not None for key in ("payment_intent", "invoice", "amount_total"))
+    return "payment" if has_money else text(session, "mode")
+
+
+def _payment_status(session: Payload, scene: Scene, mode: str) -> str:
+    """The payment's status; where a short shape lacks it, the event's name tells, or else it is still open."""
+    status = text_or_none(session, "payment_status")
+    if status:
+        return status
+    if mode == "payment" and session.get("amount_total") == 0:
+        return "no_payment_required"
+    return scene.told({"checkout.session.async_payment_succeeded": "paid"}) or "unpaid"
 
 
 def _status(session: Payload, scene: Scene, payment_status: str) -> str:
