@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from refref.core.facts import Fact
+from refref.core.facts import Fact, Kind
+from refref.db import facts as db_facts
 from refref.db import needs as db_needs
 from refref.db import setup
 from refref.db.needs import OpenNeed
@@ -40,10 +41,41 @@ async def ask_what_matters(
     await db_needs.ask(tx, organization_id, connection_id, wanted, DELAY_S)
 
 
+async def close_what_is_answered(
+    tx: Connection, organization_id: str, connection_id: str, needs: Sequence[OpenNeed]
+) -> list[OpenNeed]:
+    """The needs that are still open; those that other events have answered meanwhile are closed."""
+    ids = [need.stripe_id for need in needs if need.kind in (NeedKind.CUSTOMER, NeedKind.INVOICE_OF_PAYMENT)]
+    if not ids:
+        return list(needs)
+    rows = await db_facts.facts_of_scopes(tx, organization_id, connection_id, stripe_ids=ids)
+    facts = {row.fact.stripe_id: row.fact for row in rows}
+    still = [need for need in needs if _is_open(need, facts)]
+    for need in needs:
+        if need not in still:
+            await db_needs.close(tx, organization_id, connection_id, need)
+    return still
+
+
+def customers_to_ask_for(facts: Mapping[str, Fact]) -> list[OpenNeed]:
+    """Customers of sales who are known by reference only: their metadata may name who referred them."""
+    unknown = {fact.stripe_id for fact in facts.values() if fact.kind is Kind.REF and fact.stripe_id.startswith("cus_")}
+    if not unknown:
+        return []
+    first_seen: dict[str, int] = {}
+    for fact in facts.values():
+        for link in unknown.intersection(fact.links) if fact.state is not None else ():
+            first_seen[link] = min(fact.seen_at, first_seen.get(link, fact.seen_at))
+    return [OpenNeed(NeedKind.CUSTOMER, customer_id, seen_at) for customer_id, seen_at in sorted(first_seen.items())]
+
+
 def _is_open(need: OpenNeed, facts: Mapping[str, Fact]) -> bool:
-    if need.kind != NeedKind.INVOICE_OF_PAYMENT:
-        return True
-    return not is_payment_explained(need.stripe_id, facts)
+    if need.kind == NeedKind.CUSTOMER:
+        known = facts.get(need.stripe_id)
+        return known is None or known.kind is Kind.REF
+    if need.kind == NeedKind.INVOICE_OF_PAYMENT:
+        return not is_payment_explained(need.stripe_id, facts)
+    return True
 
 
 def is_payment_explained(payment_intent_id: str, facts: Mapping[str, Fact]) -> bool:

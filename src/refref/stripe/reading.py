@@ -28,6 +28,7 @@ class NeedKind(StrEnum):
     INVOICE_DISCOUNTS = "invoice_discounts"  # in_: the invoice with its discounts expanded
     INVOICE_OFF_STRIPE = "invoice_off_stripe"  # in_: the invoice in the pinned version (amount_paid_off_stripe)
     INVOICE_OF_PAYMENT = "invoice_of_payment"  # pi_: the list of invoice payments of a payment intent
+    CUSTOMER = "customer"  # cus_: a customer known by reference only (the pump asks)
     SESSION_LINES = "session_lines"  # cs_: the session with every line item
     SESSION_DISCOUNTS = "session_discounts"  # cs_: the session with the breakdown of its discounts
     SUBSCRIPTION = "subscription"  # sub_: the subscription as it is now (two updates of one second: the pump asks)

@@ -12,6 +12,7 @@ import structlog
 from refref.db import connections, needs, setup
 from refref.db.needs import OpenNeed
 from refref.db.pool import Connection, Database, lock_books
+from refref.flows.ask import close_what_is_answered
 from refref.flows.settle import Incoming, settle
 from refref.stripe.client import StripeGateway
 from refref.stripe.errors import FailureClass, StripeFailure
@@ -33,8 +34,10 @@ async def fetch_due(database: Database, vault: Vault, now: Callable[[], int]) ->
         async with database.tenant(organization_id) as tx:
             batch = await needs.due_needs(tx, organization_id, connection_id, BATCH)
             gateway = await _gateway(tx, vault, organization_id, connection_id)
-        if gateway is None:
-            continue
+            if gateway is None:
+                continue
+            asked += len(batch)
+            batch = await close_what_is_answered(tx, organization_id, connection_id, batch)
         try:
             answers = await asyncio.gather(*[_fetch(gateway, need) for need in batch])
         finally:
@@ -42,7 +45,6 @@ async def fetch_due(database: Database, vault: Vault, now: Callable[[], int]) ->
         for need, answer in zip(batch, answers, strict=True):
             async with database.tenant(organization_id) as tx:
                 await _take(tx, organization_id, connection_id, need, answer, now())
-        asked += len(batch)
     return asked
 
 

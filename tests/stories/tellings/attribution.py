@@ -351,3 +351,21 @@ def free_trial_does_not_use_up_the_first_payment(s: Story) -> None:
     s.sb.fail_refund(refund["id"])
     s.wait(months=1)
     s.end(ana=[payable(200), payable(200)], refused=["nothing_paid"])
+
+
+@story("40-customer-by-reference", has_api=True)
+def customer_whose_creation_was_never_told_is_asked_for(s: Story) -> None:
+    s.affiliate("ana")
+    s.lose("customer.created", "customer.updated")
+    customer = s.customer("ana")
+    s.buy(s.price(5_000, every="month"), customer=customer)
+    s.wait(months=1)
+    s.end(ana=[payable(1_000), pending(1_000)], refused=[])
+
+
+@story("40-customer-by-reference-unasked")
+def without_a_key_the_metadata_of_an_untold_customer_stays_unknown(s: Story) -> None:
+    s.affiliate("ana")
+    s.lose("customer.created", "customer.updated")
+    s.buy(s.price(5_000, every="month"), customer=s.customer("ana"))
+    s.end(ana=[], refused=["not_attributed"])

@@ -192,6 +192,7 @@ _DOCUMENT_OBJECTS: Mapping[NeedKind, str] = MappingProxyType(
         NeedKind.INVOICE_OF_PAYMENT: "list",
         NeedKind.SESSION_LINES: "checkout.session",
         NeedKind.SESSION_DISCOUNTS: "checkout.session",
+        NeedKind.CUSTOMER: "customer",
         NeedKind.SUBSCRIPTION: "subscription",
         NeedKind.SUBSCRIPTION_DISCOUNTS: "subscription",
         NeedKind.CREDIT_NOTE: "credit_note",
