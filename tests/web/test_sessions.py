@@ -101,6 +101,7 @@ ORIGINS = [
     ({"Origin": "http://localhost:9", "Host": "localhost:9"}, True),
     ({"Origin": "https://elsewhere.example.com"}, False),
     ({"Origin": "null"}, False),
+    ({"Origin": "http://[::1"}, False),
     ({"Origin": "http://refref.test.example.com"}, False),
     ({"Sec-Fetch-Site": "cross-site"}, False),
     ({"Sec-Fetch-Site": "same-site"}, False),

@@ -21,7 +21,7 @@ from refref.db.webhook_paths import SealedSecret, WebhookPath, find_webhook_path
 from refref.stripe.envelope import EventHead, EventRefused, parse_event_head
 from refref.stripe.readers import REGISTRY
 from refref.stripe.signature import SignatureRefused, verify
-from refref.vault import Place, Sealed, Vault
+from refref.vault import Place, Sealed, Vault, VaultError
 from refref.web.group_commit import GroupCommit, NotStored
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ _UNKNOWN = Answer(404, "unknown_connection", "There is no connection with this w
 _TOO_LARGE = Answer(413, "body_too_large", "A webhook body is 1 MiB at most.")
 _NO_POST = Answer(405, "method_not_allowed", "Stripe delivers webhooks with POST.")
 _UNREACHABLE = Answer(503, "database_unreachable", "The event was not stored; deliver it again.")
+_UNREADABLE = Answer(503, "secret_unreadable", "The signing secret cannot be decrypted; deliver the event again.")
 _WRONG_MODE = Answer(
     400, "livemode_mismatch", "The event is of the other mode than this connection (test or live); it is quarantined."
 )
@@ -119,6 +120,9 @@ class Intake:
             return Answer(400, refusal.code, refusal.sentence)
         except _NOT_STORED:
             return _UNREACHABLE
+        except VaultError as error:  # REFREF_MASTER_KEY is another one: the operator's to mend, Stripe's to wait for
+            log.error("secret unreadable", reason=str(error))
+            return _UNREADABLE
         return _WRONG_MODE if arrival.reason == "livemode_mismatch" else RECEIVED
 
     async def _route(self, connection_id: str) -> _Route:

@@ -104,6 +104,10 @@ INTAKE_CODES: Mapping[str, tuple[int, str]] = {
     "method_not_allowed": (405, "Webhooks come with POST"),
     "body_too_large": (413, "A webhook body is 1 MiB at most"),
     "database_unreachable": (503, "The event was not stored; Stripe sends it again"),
+    "secret_unreadable": (
+        503,
+        "The signing secret cannot be decrypted: set the right `REFREF_MASTER_KEY`",
+    ),
 }
 
 

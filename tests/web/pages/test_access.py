@@ -94,6 +94,15 @@ def test_a_form_needs_its_token(owner: httpx.Client, sample_site: SampleSite, te
     assert answer.status_code == 403
 
 
+@pytest.mark.parametrize("template", ["/programs/new", "/programs/{program_id}/terms"])
+def test_a_form_of_terms_without_its_fields_is_shown_again(
+    owner: httpx.Client, sample_site: SampleSite, template: str
+) -> None:
+    answer = owner.post(path_of(sample_site, template), data={"csrf_token": token_of(owner), "name": "Only a name"})
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.text
+
+
 def test_a_viewer_is_offered_no_change(viewer: httpx.Client, sample_site: SampleSite) -> None:
     for template in ("/participants/{participant_id}", "/events/{event_id}", "/programs/{program_id}", "/settings"):
         page = viewer.get(path_of(sample_site, template))

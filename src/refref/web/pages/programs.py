@@ -12,7 +12,7 @@ from refref.db import programs as stored
 from refref.db.programs import StoredTerms
 from refref.flows.programs import create_program, publish_terms
 from refref.web.pages.rendering import render
-from refref.web.pages.terms_form import form_of_terms, instant_of_form, sentences_of, terms_of_form
+from refref.web.pages.terms_form import form_of_terms, given_terms, instant_of_form, sentences_of, terms_of_form
 from refref.web.pages.viewer import Connected, OnConnection, PageNotFound, form_of
 
 router = APIRouter(include_in_schema=False)
@@ -58,7 +58,7 @@ async def create(request: Request, viewer: OnConnection) -> Response:
                 now=viewer.real_now,
             )
     except Refused as refused:
-        return render(request, "program_new.html", viewer, status_code=422, values=dict(form), refused=refused)
+        return render(request, "program_new.html", viewer, status_code=422, values=given_terms(form), refused=refused)
     return RedirectResponse(f"/programs/{made.program_id}", status_code=303)
 
 
@@ -86,7 +86,7 @@ async def publish(request: Request, viewer: OnConnection, program_id: str) -> Re
                 now=viewer.real_now,
             )
     except Refused as refused:
-        return await _program_page(request, viewer, program_id, refused, dict(form))
+        return await _program_page(request, viewer, program_id, refused, given_terms(form))
     return RedirectResponse(f"/programs/{program_id}", status_code=303)
 
 

@@ -62,6 +62,11 @@ def form_of_terms(terms: Terms) -> dict[str, str]:
     return values | {name: "on" for name, is_on in switches.items() if is_on}
 
 
+def given_terms(form: Mapping[str, str]) -> dict[str, str]:
+    """What was given, to show the form again; fields that did not come at all are empty."""
+    return {**dict.fromkeys(form_of_terms(Terms()), ""), **form}
+
+
 def instant_of_form(form: Mapping[str, str]) -> datetime | None:
     """The day from which terms hold, at 00:00 UTC; None: from now. Raises Refused("invalid_instant")."""
     text = form.get("effective_on", "")
