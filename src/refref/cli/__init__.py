@@ -23,4 +23,4 @@ for module in (processes, books, setup):
 
 def main() -> None:
     """The entry point of the console script."""
-    app()
+    app(prog_name="refref")
