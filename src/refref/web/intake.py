@@ -134,7 +134,7 @@ class Intake:
     async def _load(self, connection_id: str) -> _Route:
         async with self._database.plain() as connection:
             path = await find_webhook_path(connection, connection_id)
-        secrets = [self._open(path, secret) for secret in path.secrets] if path else []
+        secrets = self._opened(path) if path else []
         if len(self._routes) >= _MOST_PATHS:
             self._routes.clear()
         route = self._routes[connection_id] = _Route(path, secrets, time.monotonic())
@@ -146,6 +146,20 @@ class Intake:
             return False
         await self._load(connection_id)
         return self._routes[connection_id].path is not None
+
+    def _opened(self, path: WebhookPath) -> list[tuple[bytes, float | None]]:
+        """The secrets that can be opened; raises VaultError when there are some and none can."""
+        opened, failure = [], None
+        for secret in path.secrets:
+            try:
+                opened.append(self._open(path, secret))
+            except VaultError as error:
+                failure = error
+        if failure is not None:
+            if not opened:
+                raise failure
+            log.error("secret unreadable", connection_id=path.connection_id, reason=str(failure))
+        return opened
 
     def _open(self, path: WebhookPath, secret: SealedSecret) -> tuple[bytes, float | None]:
         place = Place(path.organization_id, path.connection_id, secret.secret_id)
