@@ -9,11 +9,12 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.samples import DAY, T0, charge, config, customer, dispute, invoice, line, quick, refund
 from refref.core.attribution import bind, carriers_by_referee
 from refref.core.derive import Config, derive
-from refref.core.facts import Carrier, CarrierKind, Fact, Kind, SessionState
+from refref.core.facts import Carrier, CarrierKind, ChargeState, Fact, Kind, SessionState
 from refref.core.sales import sales_of
 from refref.core.terms import Duration, RewardRule, Terms
 
@@ -198,3 +199,25 @@ def test_derive_does_not_depend_on_the_order_of_facts(rng: random.Random) -> Non
             expected.unclaimed,
             expected.cards,
         )
+
+
+def test_a_payment_that_nobody_names_is_the_invoices_of_the_same_customer_money_and_hour() -> None:
+    unnamed = [replace(invoice(n, [line(n, 5_000)], paid_at=T0 + n * DAY), links=("cus_1",)) for n in (1, 2)]
+
+    def keys(*facts: Fact) -> list[tuple[str, bool]]:
+        return [(sale.key, "ch_9" in sale.ids) for sale in sales_of([*unnamed, *facts])]
+
+    def paying(amount: int, at: int, *links: str) -> Fact:
+        return Fact("ch_9", Kind.CHARGE, 1, at, 0, ChargeState("succeeded", "usd", amount, 0, at), links)
+
+    day = T0 + DAY
+    assert keys(paying(5_000, day - 5, "cus_1", "pi_9")) == [("in_1", True), ("in_2", False)]
+    # Another customer, other money, another day, or an invoice that names it: nothing is taken for something else.
+    for other in (
+        paying(5_000, day - 5, "cus_2"),
+        paying(4_999, day - 5, "cus_1"),
+        paying(5_000, day - 7_200, "cus_1"),
+    ):
+        assert sorted(keys(other)) == [("ch_9", True), ("in_1", False), ("in_2", False)]
+    named = replace(unnamed[0], links=("cus_1", "pi_1"))
+    assert [sale.key for sale in sales_of([named, paying(5_000, day - 5, "cus_1", "pi_9")])] == ["ch_9", "in_1"]

@@ -63,6 +63,16 @@ def test_out_of_band_money_without_an_amount_due() -> None:
     assert (state.amount_paid, state.amount_off_stripe) == (1_000, 1_000)
 
 
+def test_an_invoice_without_its_instant_was_paid_when_it_was_told() -> None:
+    assert only({**INVOICE, "created": 1_680_000_000}).state.paid_at == NOW
+    assert only(invoice(status_transitions={"paid_at": NOW - 5})).state.paid_at == NOW - 5
+
+
+def test_payments_of_an_invoice_without_ids_are_links() -> None:
+    rows = [{"payment": {"type": "payment_intent", "payment_intent": "pi_1"}}, {"payment": {"charge": "ch_1"}}]
+    assert only({**INVOICE, "payments": {"data": rows}}).links == ("ch_1", "cus_1", "pi_1")
+
+
 def test_a_line_without_an_id() -> None:
     (line,) = only(
         {**INVOICE, "lines": {"data": [{"amount": 4_321, "price": {"id": "p", "product": "a"}}]}}

@@ -21,6 +21,8 @@ from refref.core.facts import (
 )
 
 _NOT_OF_ONE_SALE = ("cus_", "sub_", "acct_")
+_PAYMENT_IDS = ("pi_", "ch_", "py_")
+_SAME_HOUR_S = 3600
 _KEY_ORDER = {Kind.INVOICE: 0, Kind.PAYMENT_INTENT: 1, Kind.CHARGE: 2, Kind.SESSION: 3}
 
 
@@ -97,8 +99,57 @@ def _by_id(fact: Fact) -> str:
 def sales_of(facts: Sequence[Fact]) -> list[Sale]:
     """Every sale that the facts of one scope tell of, ordered by (paid_at, key)."""
     sales = [sale for group in components(facts) if (sale := _sale_of(group)) is not None]
-    sales.sort(key=lambda sale: (sale.paid_at, sale.key))
+    sales.sort(key=_in_order)
+    if any(sale.is_bare and sale.customer_id for sale in sales):
+        return _with_unnamed_payments(sales)
     return sales
+
+
+def _in_order(sale: Sale) -> tuple[int, str]:
+    return sale.paid_at, sale.key
+
+
+def _with_unnamed_payments(sales: list[Sale]) -> list[Sale]:
+    """Give each paid invoice of which nobody named the payment the bare payment that must be it.
+
+    Since basil only `invoice_payment.paid` or the API ties the two. Without either, a payment of the same customer,
+    of exactly the money that the invoice took through Stripe, in the same hour, is the invoice's: else one sale would
+    count twice, and a refund of the payment would leave the invoice's reward alone.
+    """
+    bare = [sale for sale in sales if sale.is_bare and sale.customer_id]
+    joined: list[Sale] = []
+    for sale in sales:
+        if not _lacks_payment(sale):
+            joined.append(sale)
+            continue
+        mine = [other for other in bare if _pays(other, sale)]
+        if mine:
+            payment = min(mine, key=lambda other: (abs(other.paid_at - sale.paid_at), other.key))
+            bare.remove(payment)
+            whole = _sale_of(sorted((*sale.facts, *payment.facts), key=_by_id))
+            joined.append(sale if whole is None else whole)
+        else:
+            joined.append(sale)
+    left = {sale.key for sale in bare}
+    joined = [sale for sale in joined if not (sale.is_bare and sale.customer_id) or sale.key in left]
+    joined.sort(key=_in_order)
+    return joined
+
+
+def _lacks_payment(sale: Sale) -> bool:
+    if sale.source is not Kind.INVOICE or sale.status is not SaleStatus.PAID or sale.paid <= sale.off_stripe:
+        return False
+    is_named = any(stripe_id.startswith(_PAYMENT_IDS) for stripe_id in sale.ids)
+    return not is_named and not any(fact.kind is Kind.INVOICE_PAYMENT for fact in sale.facts)
+
+
+def _pays(payment: Sale, invoice: Sale) -> bool:
+    return (
+        payment.customer_id == invoice.customer_id
+        and payment.currency == invoice.currency
+        and payment.paid == invoice.paid - invoice.off_stripe
+        and abs(payment.paid_at - invoice.paid_at) <= _SAME_HOUR_S
+    )
 
 
 def _sale_of(group: list[Fact]) -> Sale | None:

@@ -363,14 +363,27 @@ def sale_before_the_first_terms(s: Story) -> None:
     s.end(ana=[pending(200)], refused=["before_terms"])
 
 
-@story("22-degraded", only=("calm", "duplicated", "2025-03-31.basil", "2026-03-25.dahlia"))
-def refund_whose_invoice_cannot_be_asked_for(s: Story) -> None:
-    """Without a key, and without invoice_payment.paid, nothing since basil says which invoice a payment paid."""
+@story("22-unnamed", only=("calm", "duplicated", "reversed-late", "2025-03-31.basil", "2026-03-25.dahlia"))
+def payment_that_must_be_the_invoices(s: Story) -> None:
+    """Without a key, and without invoice_payment.paid, nothing since basil says which invoice a payment paid: customer,
+    money and hour do."""
+    s.program(counts_bare_charges=True)
     s.affiliate("ana")
     s.lose("invoice_payment.paid")
     session = s.buy(s.price(10_000, every="month"), "ana")
+    s.wait(months=1)
     s.sb.refund(session, amount=5_000)
-    s.end(ana=[pending(2_000)], refused=["bare_charge"])
+    s.end(ana=[payable(2_000, back=1_000), pending(2_000)], refused=[])
+
+
+@story("22-degraded", only=("calm", "duplicated", "2025-03-31.basil", "2026-03-25.dahlia"))
+def refund_whose_invoice_cannot_be_asked_for(s: Story) -> None:
+    """A lone refund names its payment, and nobody has told of that payment."""
+    s.affiliate("ana")
+    s.lose("invoice_payment.paid", "payment_intent.succeeded", "charge.succeeded", "charge.refunded")
+    session = s.buy(s.price(10_000, every="month"), "ana")
+    s.sb.refund(session, amount=5_000)
+    s.end(ana=[pending(2_000)], refused=[])
 
 
 @story("56-degraded", only=("calm", "shuffled", "2025-10-29.clover", "2026-03-25.dahlia"))

@@ -35,7 +35,7 @@ def read_invoice(invoice: Payload, scene: Scene) -> None:
     stripe_id = identifier(invoice)
     created_at = whole_or_none(invoice, "created") or 0
     status = _status(invoice, scene)
-    state = None if status is None else _state(invoice, status, created_at)
+    state = None if status is None else _state(invoice, status, _paid_at(invoice, scene))
     # A need is answered once, so it is raised for the state that counts: lines of an unpaid invoice never do.
     if state is not None and state.status == "paid" and (not state.has_all_lines or _hides_credits(invoice, state)):
         scene.need(NeedKind.INVOICE_LINES, stripe_id)
@@ -120,7 +120,15 @@ def _amount_paid(invoice: Payload, status: str) -> int:
     return whole(invoice, "amount_paid") if status == "paid" else whole_or_none(invoice, "amount_paid") or 0
 
 
-def _state(invoice: Payload, status: str, created_at: int) -> InvoiceState:
+def _paid_at(invoice: Payload, scene: Scene) -> int | None:
+    """When it was paid; where a short shape lacks it, the instant of the event that says so."""
+    paid_at = whole_or_none(section(invoice, "status_transitions"), "paid_at")
+    if paid_at is None and scene.told(STATUS_OF_EVENT) == "paid":
+        return scene.seen_at
+    return paid_at
+
+
+def _state(invoice: Payload, status: str, paid_at: int | None) -> InvoiceState:
     total = _total(invoice, status)
     amount_paid, off_stripe = _paid(invoice, status, total)
     listed = invoice.get("lines")
@@ -144,8 +152,8 @@ def _state(invoice: Payload, status: str, created_at: int) -> InvoiceState:
         tax=tax,
         total_excluding_tax=total - tax,
         shipping=_shipping(invoice),
-        created_at=created_at,
-        paid_at=whole_or_none(section(invoice, "status_transitions"), "paid_at"),
+        created_at=whole_or_none(invoice, "created") or 0,
+        paid_at=paid_at,
         billing_reason=text_or_none(invoice, "billing_reason"),
         number=label(invoice, "number"),
         email=label(invoice, "customer_email"),
@@ -255,10 +263,16 @@ def _subscription(invoice: Payload, scene: Scene) -> tuple[str | None, Payload]:
     return subscription_id, details
 
 
-def _payments(invoice: Payload, scene: Scene) -> list[str]:
-    if invoice.get("payments") is None:
-        return []
-    return [scene.enter(row, "invoice_payment") for row in rows(section(invoice, "payments"), "data")]
+def _payments(invoice: Payload, scene: Scene) -> list[str | None]:
+    found: list[str | None] = []
+    for row in rows(section(invoice, "payments"), "data"):
+        if row.get("id") is not None:
+            found.append(scene.enter(row, "invoice_payment"))
+        else:
+            means = section(row, "payment")
+            found.append(scene.follow(means, "payment_intent", "payment_intent"))
+            found.append(scene.follow(means, "charge", "charge"))
+    return found
 
 
 def _currency(payload: Payload) -> str | None:
