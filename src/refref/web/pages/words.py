@@ -88,7 +88,7 @@ def status_of(status: str | None, hold_until: datetime | None) -> Status:
     if status == "held":
         return Status("Held", "info", "until the dispute is decided")
     if status == "reversed":
-        return Status("Reversed", "bad", "final unless the refund fails")
+        return Status("Reversed", "bad", "final, unless a refund fails or a dispute is won")
     return Status((status or "unknown").capitalize(), "off", "")
 
 
