@@ -5,6 +5,7 @@ Pages and API are two FastAPI apps. The API's is made when it is first asked for
 
 from __future__ import annotations
 
+import asyncio
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from refref.settings import Settings
 
 WEBHOOKS = "/stripe/webhooks/"
+READY_WITHIN_S = 3.0
 
 log = structlog.get_logger("refref.web")
 
@@ -77,13 +79,26 @@ class App:
 
     async def _health(self, path: str) -> Response:
         """`/healthz`: the process lives. `/readyz`: it reaches the database."""
-        if path == "/readyz":
-            try:
-                async with self.context.database.plain() as connection:
-                    await connection.execute("select 1")
-            except UNREACHABLE:
-                return PlainTextResponse("the database cannot be reached\n", status_code=503)
+        if path == "/readyz" and not await self._reaches_database():
+            return PlainTextResponse("the database cannot be reached\n", status_code=503)
         return PlainTextResponse("ok\n")
+
+    async def _reaches_database(self) -> bool:
+        """Whether the database answers within a few seconds; one that is frozen does not even refuse."""
+
+        async def ask() -> None:
+            async with self.context.database.plain() as connection:
+                await connection.execute("select 1")
+
+        asked = asyncio.create_task(ask())
+        await asyncio.wait({asked}, timeout=READY_WITHIN_S)
+        if not asked.done():
+            asked.cancel()
+            return False
+        error = asked.exception()
+        if error is not None and not isinstance(error, UNREACHABLE):
+            raise error
+        return error is None
 
 
 def create_app(settings: Settings, database: Database) -> App:

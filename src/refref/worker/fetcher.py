@@ -17,7 +17,7 @@ from refref.flows.settle import Incoming, settle
 from refref.stripe.client import StripeGateway
 from refref.stripe.errors import FailureClass, StripeFailure
 from refref.stripe.readers import Need, NeedKind, UnreadableEvent, read_document
-from refref.vault import Place, Sealed, Vault
+from refref.vault import Place, Sealed, Vault, VaultError
 
 BATCH = 20
 _LONG_PAUSE_S = 3600
@@ -55,7 +55,11 @@ async def _gateway(tx: Connection, vault: Vault, organization_id: str, connectio
         return None
     secret = secrets[0]
     place = Place(organization_id, connection_id, secret.secret_id)
-    api_key = vault.open(Sealed(secret.key_id, secret.nonce, secret.ciphertext), place).decode()
+    try:
+        api_key = vault.open(Sealed(secret.key_id, secret.nonce, secret.ciphertext), place).decode()
+    except VaultError as error:  # other connections' keys may open
+        log.error("a Stripe key cannot be read", connection_id=connection_id, reason=str(error))
+        return None
     return StripeGateway(api_key, connection.api_base)
 
 
