@@ -27,18 +27,18 @@ def up(context: typer.Context) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "refref.up", *context.args])  # noqa: S606 - our own module
 
 
-def serve() -> None:
-    """Run the web process (needs DATABASE_URL)."""
+def serve(as_json: AsJson = False) -> None:
+    """Run the web process; with --json one line tells the address when it is ready."""
     from refref.web.__main__ import main
 
-    raise typer.Exit(main())
+    raise typer.Exit(main(as_json=as_json))
 
 
-def worker() -> None:
-    """Run the worker process (needs DATABASE_URL)."""
+def worker(as_json: AsJson = False) -> None:
+    """Run the worker process; with --json one line tells when it is ready."""
     from refref.worker.__main__ import main
 
-    raise typer.Exit(main())
+    raise typer.Exit(main(as_json=as_json))
 
 
 def migrate(as_json: AsJson = False) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import uvicorn
 
@@ -18,8 +21,8 @@ MAX_CONNECTIONS = 10
 _WARM_AFTER_S = 2.0
 
 
-async def serve(settings: Settings) -> None:
-    """Serve until asked to stop; raises one of UNREACHABLE when there is no database."""
+async def serve(settings: Settings, *, as_json: bool = False) -> None:
+    """Serve until asked to stop; `as_json` prints one line when ready. Raises one of UNREACHABLE without a database."""
     database = await open_database(settings, max_size=MAX_CONNECTIONS)
     app = create_app(settings, database)
     try:
@@ -37,7 +40,7 @@ async def serve(settings: Settings) -> None:
             h11_max_incomplete_event_size=64 * 1024,
         )
         warming = asyncio.create_task(_warm(app))
-        await Server(config).serve()
+        await Server(config, json.dumps({"url": settings.base_url}) if as_json else None).serve()
         warming.cancel()
     finally:
         await app.close()
@@ -45,7 +48,19 @@ async def serve(settings: Settings) -> None:
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, which would end the process by the signal itself before we had closed what we opened."""
+    """Uvicorn, which would end the process by the signal itself before we had closed what we opened.
+
+    `ready_line` is printed once it listens.
+    """
+
+    def __init__(self, config: uvicorn.Config, ready_line: str | None) -> None:
+        super().__init__(config)
+        self._ready_line = ready_line
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._ready_line is not None:
+            print(self._ready_line, flush=True)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -61,9 +76,9 @@ async def _warm(app: App) -> None:
     await asyncio.to_thread(lambda: app.api)
 
 
-def main() -> int:
+def main(*, as_json: bool = False) -> int:
     """Run the process; returns its exit code."""
-    return run_process(serve)
+    return run_process(partial(serve, as_json=as_json))
 
 
 if __name__ == "__main__":

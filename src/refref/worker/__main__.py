@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
+from functools import partial
 
 from refref.runtime import open_database, run_process
 from refref.settings import Settings
@@ -14,13 +16,15 @@ from refref.worker.loop import run_worker
 MAX_CONNECTIONS = 6
 
 
-async def work(settings: Settings) -> None:
-    """Work until asked to stop; raises one of UNREACHABLE when there is no database."""
+async def work(settings: Settings, *, as_json: bool = False) -> None:
+    """Work until asked to stop; `as_json` prints one line when ready. Raises one of UNREACHABLE without a database."""
     database = await open_database(settings, max_size=MAX_CONNECTIONS)
     running = asyncio.create_task(run_worker(database, Vault(settings.master_keys)))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, running.cancel)
+    if as_json:
+        print(json.dumps({"ready": True}), flush=True)
     try:
         await running
     except asyncio.CancelledError:
@@ -29,9 +33,9 @@ async def work(settings: Settings) -> None:
         await database.close()
 
 
-def main() -> int:
+def main(*, as_json: bool = False) -> int:
     """Run the process; returns its exit code."""
-    return run_process(work)
+    return run_process(partial(work, as_json=as_json))
 
 
 if __name__ == "__main__":
