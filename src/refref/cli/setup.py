@@ -165,7 +165,8 @@ def create_program(
     as_json: AsJson = False,
 ) -> None:
     """Make a program with the first version of its terms."""
-    from refref.core.terms import Terms, terms_from_json
+    from refref.core.terms import Terms
+    from refref.core.terms_check import terms_from_json
     from refref.flows import programs
 
     starts_at = _instant(effective_at)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from refref.core.refusals import Refused
 from refref.core.terms import Terms, terms_to_json
+from refref.core.terms_check import check_terms
 from refref.db import audit, connections, facts, inbox, programs
 from refref.db.pool import Connection
 from refref.db.programs import Program, StoredTerms
@@ -33,7 +34,7 @@ async def create_program(
     invalid_terms, invalid_instant.
     """
     name = check_name(name, "name")
-    terms.check()
+    check_terms(terms)
     connection = await connections.connection_by_id(tx, organization_id, connection_id)
     if connection is None:
         raise Refused("unknown_connection", "There is no connection with this id.", "connection_id")
@@ -69,7 +70,7 @@ async def publish_terms(
 
     Raises Refused: unknown_program, invalid_terms, terms_out_of_order (before the last version's instant).
     """
-    terms.check()
+    check_terms(terms)
     program = await programs.locked_program(tx, organization_id, program_id)
     if program is None:
         raise Refused("unknown_program", "There is no program with this id.", "program_id")

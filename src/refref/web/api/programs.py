@@ -11,7 +11,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from refref.core.refusals import Refused
-from refref.core.terms import Terms, terms_from_json
+from refref.core.terms import Terms
+from refref.core.terms_check import terms_from_json
 from refref.db import programs
 from refref.db.pool import Connection
 from refref.db.programs import Program, StoredTerms

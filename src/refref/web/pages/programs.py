@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from refref.core.refusals import Refused
-from refref.core.terms import Terms, terms_from_json
+from refref.core.terms import Terms
+from refref.core.terms_check import terms_from_json
 from refref.db import programs as stored
 from refref.db.programs import StoredTerms
 from refref.flows.programs import create_program, publish_terms
