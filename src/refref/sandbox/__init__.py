@@ -156,9 +156,14 @@ close_dispute(dispute, status)
     comes back if it was withdrawn)
 fraud_warning(payment)
     radar.early_fraud_warning.created
-fail_next(*, status=500, count=1, code=None, executed=False)
-    nothing; the next API requests fail; with `executed` the work is done (and the idempotency key keeps its answer)
-    but the answer is lost
+fail_next(*, kind="error", status=500, count=1, code=None, executed=None, remembered=False, seconds=0, method=None,
+        path="/v1/", percent=100)
+    nothing; the next `count` matching API requests (None: all) fail, each with that probability. Kinds: error,
+    unavailable (503), rate_limit and lock_timeout (429), lost (the work is done and the connection breaks), timeout,
+    slow, reset, truncated. With `executed` the work is done (and the idempotency key keeps its answer, or with
+    `remembered` the error). `sb.faults.clear()` ends them
+limit_rates(reads_per_second, writes_per_second=None)
+    nothing; 429 above that many API requests a second; None: no limit, as at first
 create_webhook_endpoint(url, *, enabled_events=("*",), api_version=None, description=None, metadata=None)
     nothing; the returned object carries `secret`
 

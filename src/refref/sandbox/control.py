@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from refref.sandbox.deliveries import Deliveries
 from refref.sandbox.errors import StripeError
+from refref.sandbox.faults import fault_fields
 from refref.sandbox.state import Sandbox
 from refref.sandbox.store import Doc
 
@@ -168,10 +169,16 @@ class Control:
         return "Live traffic is set.", {"live": self.live}
 
     def _faults(self, fields: Fields) -> tuple[str, Doc]:
-        """status, count, code, executed: the next API requests fail, before or after their work is done."""
-        known = {"status": int, "count": int, "code": str, "executed": bool}
-        self.sandbox.fail_next(**{k: make(fields[k]) for k, make in known.items() if k in fields})
-        return "The next requests will fail.", {"faults": len(self.sandbox.faults)}
+        """What `fail_next` takes (kind, count, status, code, executed, remembered, seconds, method, path, percent);
+        `clear`: no more faults; `seed`: start the chance anew."""
+        given = dict(fields)
+        if given.pop("clear", False):
+            self.sandbox.faults.clear()
+        if "seed" in given:
+            self.sandbox.faults.reseed(int(given.pop("seed")))
+        if given:
+            self.sandbox.fail_next(**fault_fields(given))
+        return "Faults are set.", {"faults": len(self.sandbox.faults)}
 
 
 def control_routes(control: Control, trusted: Callable[[Request], bool]) -> list[BaseRoute]:

@@ -7,15 +7,17 @@ import functools
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 import msgspec
 
+from refref.sandbox import witness
 from refref.sandbox.errors import missing
+from refref.sandbox.faults import KINDS, Fault, FaultPlan
 from refref.sandbox.ids import Ids
+from refref.sandbox.rate_limits import RateLimit
 from refref.sandbox.timeline import instant
 
 # A Stripe object as JSON. Any: its shape is Stripe's and is judged by Stripe's specification in the tests.
@@ -24,15 +26,6 @@ Doc = dict[str, Any]
 API_VERSION = "2026-10-28.endive"
 NOBODY: Doc = {"id": None, "idempotency_key": None}
 BATCH = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What happens to one API request instead of its answer; `executed`: it was carried out all the same."""
-
-    status: int
-    code: str | None
-    executed: bool
 
 
 P = ParamSpec("P")
@@ -68,6 +61,12 @@ def acted(by: Literal["api", "nobody"]) -> Callable[[Callable[Concatenate[S, P],
     return mark
 
 
+def wants(endpoint: Doc, kind: str) -> bool:
+    """Whether an endpoint is open for that type of event."""
+    asked = endpoint["enabled_events"]
+    return endpoint["status"] == "enabled" and ("*" in asked or kind in asked)
+
+
 def listed(data: list[Doc], url: str, *, total: bool = True) -> Doc:
     """A Stripe list that holds everything."""
     counted: Doc = {"total_count": len(data)} if total else {}
@@ -92,9 +91,11 @@ class Store:
         self.public_url = public_url
         self.request: Doc | None = None
         self.listeners: list[Callable[[Doc], None]] = []
-        self.faults: list[Fault] = []
+        self.faults = FaultPlan(seed)
+        self.rate_limit: RateLimit | None = None
         self._docs: dict[tuple[str, str], Doc] = {}
         self._kinds: dict[str, list[Doc]] = {}
+        self._notes: dict[str, dict[str, Doc]] = {}
         self._dirty: dict[tuple[str, str], Doc] = {}
         self._sqlite = None if path is None else self._open(Path(path))
 
@@ -148,6 +149,20 @@ class Store:
         self._kinds[key[0]] = [d for d in self._kinds[key[0]] if d is not doc]
         self._dirty[key] = {}
 
+    # notes: what is kept beside Stripe's objects (answers of idempotency keys, deliveries on their way)
+
+    def notes(self, kind: str) -> dict[str, Doc]:
+        """The notes of a kind (it starts with `_`) by key, oldest first: to look at, not to change."""
+        return self._notes.setdefault(kind, {})
+
+    def note(self, kind: str, key: str, body: Doc | None) -> None:
+        """Keep a note, or with None forget it."""
+        if body is None:
+            self.notes(kind).pop(key, None)
+        else:
+            self.notes(kind)[key] = body
+        self._dirty[kind, key] = body or {}
+
     # events
 
     @property
@@ -164,7 +179,7 @@ class Store:
         data: Doc = {"object": copy_of(doc)}
         if previous is not None:
             data["previous_attributes"] = copy_of(previous)
-        waiting = sum(1 for e in self.live("webhook_endpoint") if e["status"] == "enabled")
+        waiting = sum(1 for e in self.live("webhook_endpoint") if wants(e, kind))
         event = {
             "id": self.ids.make("event"),
             "object": "event",
@@ -177,7 +192,7 @@ class Store:
             "type": kind,
         }
         self.put(event)
-        for tell in self.listeners:
+        for tell in (*self.listeners, *witness.events):
             tell(event)
         return event
 
@@ -191,9 +206,20 @@ class Store:
             self.request = None
             self.flush()
 
-    def fail_next(self, *, status: int = 500, count: int = 1, code: str | None = None, executed: bool = False) -> None:
-        """Let the next `count` API requests fail; `executed`: the work is done and only the answer is lost."""
-        self.faults += [Fault(status, code, executed)] * count
+    def fail_next(
+        self, *, kind: str = "error", count: int | None = 1, executed: bool | None = None, **how: Any
+    ) -> None:
+        """Let the next `count` API requests (None: all) fail; `refref.sandbox.faults` says which kinds there are.
+
+        `executed`: the work is done all the same. `how`: status, code, remembered, seconds, method, path, percent.
+        """
+        done = KINDS.get(kind, False) if executed is None else executed
+        self.faults.add(Fault(kind=kind, left=count, executed=done, **how))
+
+    def limit_rates(self, reads_per_second: int | None, writes_per_second: int | None = None) -> None:
+        """Answer 429 above so many requests a second (Stripe: 100 in live mode, 25 in test mode); None: no limit."""
+        writes = reads_per_second if writes_per_second is None else writes_per_second
+        self.rate_limit = None if reads_per_second is None or writes is None else RateLimit(reads_per_second, writes)
 
     # keeping
 
@@ -207,8 +233,10 @@ class Store:
             db.executemany(
                 "insert into documents (kind, id, body) values (?, ?, ?) "
                 "on conflict (kind, id) do update set body = excluded.body",
-                rows,
+                [row for row in rows if row[2] is not None],
             )
+            gone = [row[:2] for row in rows if row[2] is None]
+            db.executemany("delete from documents where kind = ? and id = ?", gone)
             state = msgspec.json.encode({"now": self.now, "counts": self.ids.counts, "seed": self.ids.seed})
             db.execute("insert or replace into state (id, body) values (1, ?)", (state,))
             db.execute("commit")
@@ -234,6 +262,9 @@ class Store:
             "select kind, id, body from documents where body is not null order by seq"
         ):
             doc = msgspec.json.decode(body)
+            if kind[0] == "_":
+                self._notes.setdefault(kind, {})[object_id] = doc
+                continue
             self._docs[kind, object_id] = doc
             self._kinds.setdefault(kind, []).append(doc)
         for (body,) in db.execute("select body from state"):

@@ -1,6 +1,7 @@
 """The wire: a Starlette application that speaks Stripe's HTTP protocol over a `Sandbox`.
 
-Keys, versions, form bodies, errors and idempotency are here; what each call does is in the `calls_*` modules.
+A request passes its key, the rate limit, its version, its parameters, its idempotency key and the faults, in this
+order; what each call does is in the `calls_*` modules.
 """
 
 import hmac
@@ -9,35 +10,28 @@ from base64 import b64decode
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Lifespan
 
-from refref.sandbox import calls_billing, calls_catalog, calls_sales
+from refref.sandbox import calls_billing, calls_catalog, calls_sales, witness
 from refref.sandbox.accepted import ACCEPTED
-from refref.sandbox.errors import StripeError
+from refref.sandbox.answers import Api, as_json, struck
+from refref.sandbox.errors import StripeError, rate_limited
 from refref.sandbox.form import Params, parse
+from refref.sandbox.idempotency import Answers, Kept
 from refref.sandbox.lists import SHELVES, Shelf, expand, shelf_page
 from refref.sandbox.state import Sandbox
-from refref.sandbox.store import API_VERSION, Doc, Fault
+from refref.sandbox.store import Doc
 from refref.sandbox.versions import render
+from refref.sandbox.witness import Exchange
 
 Call = Callable[[Sandbox, Params, str], Doc]
 Answer = Callable[[Request], Awaitable[Response]]
 TEST_KEY = re.compile(r"^(sk|rk)_test_\w+$")
 VERSION = re.compile(r"^\d{4}-\d\d-\d\d(\.[a-z]+)?$")
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """The first answer to an idempotency key and what it was asked."""
-
-    asked: str
-    status: int
-    body: bytes
 
 
 @dataclass(slots=True)
@@ -46,7 +40,18 @@ class Wire:
 
     sandbox: Sandbox
     keys: tuple[str, ...] = ()
-    answers: dict[str, Kept] = field(default_factory=dict)
+    answers: dict[Sandbox, Answers] = field(default_factory=dict)
+
+    def account(self, request: Request) -> Sandbox:
+        """The account that a request is about; raises when its key is unknown."""
+        self.check_key(request)
+        return self.sandbox
+
+    def answers_of(self, sandbox: Sandbox) -> Answers:
+        """The idempotent answers of an account."""
+        if sandbox not in self.answers:
+            self.answers[sandbox] = Answers(sandbox)
+        return self.answers[sandbox]
 
     def check_key(self, request: Request) -> str:
         """The API key of a request; 401 when there is none or it is unknown."""
@@ -75,7 +80,7 @@ def create_app(
         accepts = ACCEPTED.get(f"{method} {path}", frozenset())
         routes.append(Route(path, _endpoint(wire, call, accepts), methods=[method]))
     routes.append(Route("/{path:path}", _unrecognized(wire), methods=["GET", "POST", "DELETE"]))
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Api(routes=routes, lifespan=lifespan)
 
 
 def all_calls() -> Iterable[tuple[str, str, Call]]:
@@ -99,53 +104,82 @@ def _endpoint(wire: Wire, call: Call, accepts: frozenset[str]) -> Answer:
     async def answer(request: Request) -> Response:
         request_id = wire.sandbox.ids.make("request")
         try:
-            return await _served(wire, call, accepts, request, request_id)
+            asked = await _asked(wire, request, request_id)
+            return await _served(wire, call, accepts, asked)
         except StripeError as error:
-            return _json(error.body(request_id), error.status, request_id)
+            return as_json(error.body(request_id), error.status, request_id, headers=error.headers)
 
     return answer
 
 
-async def _served(wire: Wire, call: Call, accepts: frozenset[str], request: Request, request_id: str) -> Response:
-    key = wire.check_key(request)
-    version = request.headers.get("stripe-version", wire.sandbox.api_version)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request that may be served: whose it is, in which version, its parameters, and its idempotency key."""
+
+    sandbox: Sandbox
+    method: str
+    path: str
+    object_id: str
+    text: str
+    version: str
+    request_id: str
+    token: str | None
+    place: str | None
+
+
+async def _asked(wire: Wire, request: Request, request_id: str) -> Asked:
+    """Key, rate and version of a request; a refusal of any of them comes before its parameters are looked at."""
+    sandbox = wire.account(request)
+    if sandbox.rate_limit is not None and not sandbox.rate_limit.allows(request.method):
+        raise rate_limited()
+    version = request.headers.get("stripe-version", sandbox.api_version)
     if not VERSION.match(version):
         raise StripeError(f"Invalid Stripe API version: {version}")
     text = request.url.query if request.method == "GET" else (await request.body()).decode()
     if request.method == "DELETE" and request.url.query:
         text = "&".join(filter(None, (text, request.url.query)))
-    params = Params(parse(text))
-    params.check(accepts)
     token = request.headers.get("idempotency-key") if request.method == "POST" else None
-    asked = f"{request.method} {request.url.path} {text}"
-    place = f"{key} {request.headers.get('stripe-account', '')} {token}"
-    if token is not None and place in wire.answers:
-        return _replayed(wire.answers[place], asked, token, request_id)
-    fault = wire.sandbox.faults.pop(0) if wire.sandbox.faults else None
-    if fault and not fault.executed:
-        raise _failure(fault)
-    status, body = _called(wire.sandbox, call, params, request, (request_id, token), version)
-    answer = _json(body, status, request_id, version)
-    if token is not None and status in (200, 402):
-        wire.answers[place] = Kept(asked, status, bytes(answer.body))
-        answer.headers["idempotency-key"] = token
-    if fault:
-        raise _failure(fault)
-    return answer
+    place = None if token is None else f"{request.headers.get('stripe-account', '')} {token}"
+    object_id = request.path_params.get("id", "")
+    return Asked(sandbox, request.method, request.url.path, object_id, text, version, request_id, token, place)
 
 
-def _failure(fault: Fault) -> StripeError:
-    kind = "rate_limit_error" if fault.status == 429 else "api_error"
-    return StripeError("The sandbox was told to fail this request.", status=fault.status, kind=kind, code=fault.code)
+async def _served(wire: Wire, call: Call, accepts: frozenset[str], asked: Asked) -> Response:
+    params = Params(parse(asked.text))
+    params.check(accepts)
+    sb, answers = asked.sandbox, wire.answers_of(asked.sandbox)
+    first = f"{asked.method} {asked.path} {asked.text}"
+    with answers.working(asked.place, asked.token):
+        if asked.place is not None:
+            kept = answers.find(asked.place, first, asked.token or "")
+            if kept is not None:
+                return _replayed(kept, asked)
+        fault = sb.faults.take(asked.method, asked.path)
+        if fault is not None and not fault.executed:
+            broken = await struck(fault, None)
+            if broken is not None:
+                return broken
+        status, body = _called(call, params, asked)
+        if fault is not None and fault.executed and fault.remembered:
+            status, body = fault.status, fault.error().body(asked.request_id)
+        answer = as_json(body, status, asked.request_id, asked.version)
+        if asked.place is not None and asked.token is not None:
+            answers.keep(asked.place, Kept(first, status, bytes(answer.body).decode(), asked.request_id))
+            sb.flush()
+            answer.headers["idempotency-key"] = asked.token
+        for tell in witness.exchanges:
+            tell(Exchange(asked.method, asked.path, asked.text, asked.version, status, body))
+        if fault is not None and fault.executed:
+            return await struck(fault, answer) or answer
+        return answer
 
 
-def _called(
-    sb: Sandbox, call: Call, params: Params, request: Request, identity: tuple[str, str | None], version: str
-) -> tuple[int, Doc]:
+def _called(call: Call, params: Params, asked: Asked) -> tuple[int, Doc]:
     """Run one call; a declined card is an answer too, because it is kept for its idempotency key."""
+    sb, version = asked.sandbox, asked.version
     try:
-        with sb.requested(*identity):
-            found = call(sb, params, request.path_params.get("id", ""))
+        with sb.requested(asked.request_id, asked.token):
+            found = call(sb, params, asked.object_id)
             rendered = _rendered(found, version)
             if "secret" in found and found.get("object") == "webhook_endpoint":
                 rendered["secret"] = found["secret"]
@@ -153,7 +187,7 @@ def _called(
     except StripeError as error:
         if error.status != 402:
             raise
-        return 402, error.body(identity[0])
+        return 402, error.body(asked.request_id)
 
 
 def _rendered(found: Doc, version: str) -> Doc:
@@ -163,25 +197,28 @@ def _rendered(found: Doc, version: str) -> Doc:
     return render(found, found["api_version"] if found.get("object") == "event" else version)
 
 
-def _replayed(kept: Kept, asked: str, token: str, request_id: str) -> Response:
-    if kept.asked != asked:
-        message = (
-            "Keys for idempotent requests can only be used with the same parameters they were first used with. "
-            f"Try using a key other than '{token}' if you meant to execute a different request."
-        )
-        raise StripeError(message, kind="idempotency_error")
-    headers = {"idempotent-replayed": "true", "idempotency-key": token, "request-id": request_id}
+def _replayed(kept: Kept, asked: Asked) -> Response:
+    headers = {
+        "idempotent-replayed": "true",
+        "idempotency-key": asked.token or "",
+        "original-request": kept.request_id,
+        "request-id": asked.request_id,
+        "stripe-version": asked.version,
+    }
     return Response(kept.body, kept.status, headers, media_type="application/json")
-
-
-def _json(body: Doc, status: int, request_id: str, version: str = API_VERSION) -> Response:
-    data = msgspec.json.format(msgspec.json.encode(body), indent=2)
-    return Response(data, status, {"request-id": request_id, "stripe-version": version}, media_type="application/json")
 
 
 def _unrecognized(wire: Wire) -> Answer:
     async def answer(request: Request) -> Response:
-        message = f"Unrecognized request URL ({request.method}: {request.url.path})."
-        return _json(StripeError(message, status=404).body("req_none"), 404, wire.sandbox.ids.make("request"))
+        request_id = wire.sandbox.ids.make("request")
+        try:
+            wire.account(request)
+            raise StripeError(
+                f"Unrecognized request URL ({request.method}: {request.url.path}). Please see https://stripe.com/docs "
+                "or we can help at https://support.stripe.com/.",
+                status=404,
+            )
+        except StripeError as error:
+            return as_json(error.body(request_id), error.status, request_id, headers=error.headers)
 
     return answer
