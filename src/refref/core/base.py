@@ -5,6 +5,9 @@ Default (docs/how-it-counts.md): after discounts, without tax and shipping, in t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
+
 import msgspec
 
 from refref.core.facts import Line
@@ -46,23 +49,37 @@ def counted_paid(sale: Sale, terms: Terms) -> int:
     return max(0, sale.paid - sale.off_stripe)
 
 
-def base_of(sale: Sale, terms: Terms) -> Base:
-    """The base of `sale` under `terms`."""
+LineFilter = Callable[[Line], bool]
+
+
+def base_of(sale: Sale, terms: Terms, keep: LineFilter | None = None) -> Base:
+    """The base of `sale` under `terms`, of the lines that `keep` lets through (by default those of the terms)."""
+    if keep is None:
+        keep = line_filter(terms.products, terms.excluded_products)
     paid = counted_paid(sale, terms)
     net = sale.net + (sale.tax if terms.includes_tax else 0) + (sale.shipping if terms.includes_shipping else 0)
     if sale.lines is None:
-        missing = "lines_missing" if terms.products and sale.total > 0 else ""
+        missing = "lines_missing" if keep is not None and sale.total > 0 else ""
         eligible = 0 if missing else net
         return Base(_scaled(eligible, net, net, paid, sale.total), eligible, net, net, paid, sale.total, (), missing)
-    lines = tuple([_base_line(line, terms) for line in sale.lines])
-    lines_net = sum(line.net for line in lines)
-    if not terms.products:
+    lines = tuple([_base_line(line, terms, keep) for line in sale.lines])
+    lines_net = sum([line.net for line in lines])
+    if keep is None:
         return Base(_scaled(net, net, net, paid, sale.total), net, lines_net, net, paid, sale.total, lines)
-    eligible = sum(line.net for line in lines if not line.left_out)
+    eligible = sum([line.net for line in lines if not line.left_out])
+    amount = _part(sale, terms, eligible, lines_net, paid)
+    return Base(amount, eligible, lines_net, net, paid, sale.total, lines)
+
+
+def part_of(base: Base, sale: Sale, terms: Terms, eligible: int) -> int:
+    """The base of some lines of a sale that come to `eligible` net, rounded once."""
+    return _part(sale, terms, eligible, base.lines_net, base.paid)
+
+
+def _part(sale: Sale, terms: Terms, eligible: int, lines_net: int, paid: int) -> int:
     target = sale.net + (sale.tax if terms.includes_tax else 0)
     # Credits on other lines (a change of plan) may lower the sale below its eligible lines: only what moved counts.
-    amount = min(_scaled(eligible, lines_net, target, paid, sale.total), _scaled(target, 0, target, paid, sale.total))
-    return Base(amount, eligible, lines_net, net, paid, sale.total, lines)
+    return min(_scaled(eligible, lines_net, target, paid, sale.total), _scaled(target, 0, target, paid, sale.total))
 
 
 def _scaled(eligible: int, lines_net: int, net: int, paid: int, total: int) -> int:
@@ -73,14 +90,24 @@ def _scaled(eligible: int, lines_net: int, net: int, paid: int, total: int) -> i
     return round_half_up(eligible * net * paid, lines_net * total)
 
 
-def _base_line(line: Line, terms: Terms) -> BaseLine:
+def _base_line(line: Line, terms: Terms, keep: LineFilter | None) -> BaseLine:
     net = line.amount - line.discount - line.credit_applied - line.tax_inclusive
     if terms.includes_tax:
         net += line.tax_inclusive + line.tax_exclusive
-    left_out = "" if is_eligible(line, terms) else "product_not_eligible"
+    left_out = "" if keep is None or keep(line) else "product_not_eligible"
     return BaseLine(line.id, line.description, line.amount, net, left_out)
 
 
-def is_eligible(line: Line, terms: Terms) -> bool:
-    """Whether a line's product or price is one the terms reward."""
-    return not terms.products or line.product in terms.products or line.price in terms.products
+@lru_cache(maxsize=4096)
+def line_filter(products: tuple[str, ...], excluded: tuple[str, ...]) -> LineFilter | None:
+    """Lets lines through whose product or price is one of `products` (empty: any) and none of `excluded`; None: all."""
+    if not products and not excluded:
+        return None
+    wanted, unwanted = frozenset(products), frozenset(excluded)
+
+    def keep(line: Line) -> bool:
+        if line.product in unwanted or line.price in unwanted:
+            return False
+        return not wanted or line.product in wanted or line.price in wanted
+
+    return keep

@@ -25,6 +25,8 @@ class Kind(StrEnum):
     REFUND = "refund"
     DISPUTE = "dispute"
     CREDIT_NOTE = "credit_note"
+    BALANCE_TRANSACTION = "balance_transaction"
+    EVENT = "event"  # a stored Stripe event that a custom event asks for
     REF = "ref"
 
 
@@ -69,6 +71,10 @@ class Line(msgspec.Struct, frozen=True, gc=False, array_like=True):
     quantity: int | None = None
     is_proration: bool = False
     description: str = ""
+    interval: str = ""  # day, week, month, year; "" for one-off
+
+
+Metadata = tuple[tuple[str, str], ...]  # in order of keys; RefRef's own keys left out
 
 
 class CustomerState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="cus"):
@@ -77,6 +83,7 @@ class CustomerState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=
     country: str | None = None
     currency: str | None = None
     created_at: int | None = None
+    metadata: Metadata = ()
 
 
 class SessionState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="ses"):
@@ -94,6 +101,7 @@ class SessionState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="
     has_async_failure: bool = False
     email: str | None = None
     lines: tuple[Line, ...] | None = None  # None until fetched; webhooks never carry them
+    metadata: Metadata = ()
 
 
 class SubscriptionState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="sub"):
@@ -108,6 +116,8 @@ class SubscriptionState(msgspec.Struct, frozen=True, gc=False, array_like=True, 
     cancel_at_period_end: bool = False
     canceled_at: int | None = None
     ended_at: int | None = None
+    trial_start_at: int | None = None
+    metadata: Metadata = ()
 
 
 class InvoiceState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="inv"):
@@ -133,6 +143,7 @@ class InvoiceState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="
     email: str | None = None
     lines: tuple[Line, ...] = ()
     has_all_lines: bool = True
+    metadata: Metadata = ()
 
 
 class InvoicePaymentState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="inp"):
@@ -147,6 +158,7 @@ class PaymentIntentState(msgspec.Struct, frozen=True, gc=False, array_like=True,
     currency: str
     amount_received: int
     created_at: int = 0
+    metadata: Metadata = ()
 
 
 class ChargeState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="ch"):
@@ -198,6 +210,26 @@ class CreditNoteState(msgspec.Struct, frozen=True, gc=False, array_like=True, ta
     created_at: int = 0
 
 
+class BalanceTransactionState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="txn"):
+    """What a charge came to in the currency of the Stripe balance. `exchange_rate`: an exact decimal, whole units of
+    `currency` for one whole unit of the charge's; "" where nothing was exchanged."""
+
+    currency: str
+    amount: int
+    exchange_rate: str = ""
+    created_at: int = 0
+
+
+class EventState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="evt"):
+    """A Stripe event as it came, for custom events: `body` is its JSON. Filed as
+    `event:<object id>/<type>/<created>`, so that the same event of two endpoints is one."""
+
+    event_type: str
+    object_id: str
+    created_at: int
+    body: bytes
+
+
 State = (
     CustomerState
     | SessionState
@@ -209,6 +241,8 @@ State = (
     | RefundState
     | DisputeState
     | CreditNoteState
+    | EventState
+    | BalanceTransactionState
 )
 
 
@@ -218,7 +252,9 @@ class Fact(msgspec.Struct, frozen=True, gc=False, array_like=True):
     `rank`, `seen_at`, `weight` order snapshots: the greatest wins (`rank` grows along the object's life cycle,
     `seen_at` is the event's `created`, `weight` breaks ties of the same second in favour of the richer or later one).
     `links` are ids of other Stripe objects of the same sale or customer and only grow; `marks` are named things that
-    happened (`deleted`, `funds_withdrawn`) with the earliest instant; `carriers` keep their earliest instant.
+    happened (`deleted`, `funds_withdrawn`; `coupon:<id>` on what carries a discount; `downgrade:<seconds>` and
+    `quantity_change:<seconds>` on a subscription; `ip:<hash>` on a customer) with the earliest instant; `carriers` keep
+    their earliest instant.
     """
 
     stripe_id: str

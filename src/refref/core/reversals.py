@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import msgspec
 
-from refref.core.base import Base, is_eligible
+from refref.core.base import Base, LineFilter, line_filter
 from refref.core.facts import ChargeState, CreditNoteState, DisputeState, Fact, InvoiceState, Kind, RefundState
 from refref.core.sales import Sale
 from refref.core.terms import Terms
@@ -48,9 +48,12 @@ class Reversal(msgspec.Struct, frozen=True, gc=False):
 NOTHING = Reversal(0, False, False, Fraction(0), ())
 
 
-def reversal_of(sale: Sale, base: Base, terms: Terms) -> Reversal:
-    """What went back of `sale`, whose rewards stand on `base`."""
-    items = reversal_items(sale, base, terms)
+def reversal_of(sale: Sale, base: Base, terms: Terms, keep: LineFilter | None = None) -> Reversal:
+    """What went back of `sale`, whose rewards stand on `base`, of the lines that `keep` lets through (by default those
+    of the terms)."""
+    if keep is None:
+        keep = line_filter(terms.products, terms.excluded_products)
+    items = reversal_items(sale, base, keep)
     if not items:
         return NOTHING
     is_held = any(item.effect == "held" for item in items)
@@ -78,7 +81,7 @@ def reversed_target(amount: int, reversal: Reversal) -> int:
     return min(amount, (2 * amount * share.numerator + share.denominator) // (2 * share.denominator))
 
 
-def reversal_items(sale: Sale, base: Base, terms: Terms) -> tuple[ReversalItem, ...]:
+def reversal_items(sale: Sale, base: Base, keep: LineFilter | None) -> tuple[ReversalItem, ...]:
     """Each refund, dispute, credit note and otherwise unexplained refunded charge of `sale`, in order of ids."""
     if not any(
         fact.kind in _REVERSING_KINDS or (isinstance(fact.state, ChargeState) and fact.state.amount_refunded)
@@ -94,7 +97,7 @@ def reversal_items(sale: Sale, base: Base, terms: Terms) -> tuple[ReversalItem, 
     for fact in sale.facts:
         state = fact.state
         if isinstance(state, RefundState):
-            items.append(_refund_item(fact, state, notes, sale, base, terms))
+            items.append(_refund_item(fact, state, notes, sale, base, keep))
         elif isinstance(state, DisputeState):
             items.append(_dispute_item(fact, state))
         elif isinstance(state, ChargeState) and state.amount_refunded:
@@ -104,7 +107,7 @@ def reversal_items(sale: Sale, base: Base, terms: Terms) -> tuple[ReversalItem, 
     for fact, note in notes:
         amount = _without_refund(note, sale)
         if amount > 0:
-            part = _note_base(note, amount, sale, base, terms)
+            part = _note_base(note, amount, sale, base, keep)
             items.append(
                 ReversalItem(fact.stripe_id, "credit_note", amount, "reversed", "credited_without_refund", part)
             )
@@ -124,19 +127,26 @@ def _without_refund(note: CreditNoteState, sale: Sale) -> int:
 
 
 def _refund_item(
-    fact: Fact, refund: RefundState, notes: list[tuple[Fact, CreditNoteState]], sale: Sale, base: Base, terms: Terms
+    fact: Fact,
+    refund: RefundState,
+    notes: list[tuple[Fact, CreditNoteState]],
+    sale: Sale,
+    base: Base,
+    keep: LineFilter | None,
 ) -> ReversalItem:
     if refund.status in _REFUND_FAILED:
         return ReversalItem(fact.stripe_id, "refund", refund.amount, "none", f"refund_{refund.status}")
     part = None
     for _, note in notes:
         if any(refund_id == fact.stripe_id for refund_id, _ in note.refunds):
-            part = _note_base(note, refund.amount, sale, base, terms)
+            part = _note_base(note, refund.amount, sale, base, keep)
             break
     return ReversalItem(fact.stripe_id, "refund", refund.amount, "reversed", "refunded", part)
 
 
-def _note_base(note: CreditNoteState, amount: int, sale: Sale, base: Base, terms: Terms) -> tuple[int, int] | None:
+def _note_base(
+    note: CreditNoteState, amount: int, sale: Sale, base: Base, keep: LineFilter | None
+) -> tuple[int, int] | None:
     """The base that `amount` of a credit note takes when its lines are named: (numerator, denominator), else None."""
     if (
         not note.lines
@@ -148,8 +158,8 @@ def _note_base(note: CreditNoteState, amount: int, sale: Sale, base: Base, terms
     invoice = next((f.state for f in sale.facts if isinstance(f.state, InvoiceState)), None)
     if invoice is None:
         return None
-    if terms.products:
-        known = {line.id: is_eligible(line, terms) for line in invoice.lines}
+    if keep is not None:
+        known = {line.id: keep(line) for line in invoice.lines}
         if any(line.invoice_line_id not in known for line in note.lines):
             return None
         named = sum(line.amount for line in note.lines if known[line.invoice_line_id or ""])

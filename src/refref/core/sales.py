@@ -20,7 +20,7 @@ from refref.core.facts import (
     SessionState,
 )
 
-_NOT_OF_ONE_SALE = ("cus_", "sub_", "acct_")
+_NOT_OF_ONE_SALE = ("cus_", "sub_", "acct_", "event:")
 _PAYMENT_IDS = ("pi_", "ch_", "py_")
 _SAME_HOUR_S = 3600
 _KEY_ORDER = {Kind.INVOICE: 0, Kind.PAYMENT_INTENT: 1, Kind.CHARGE: 2, Kind.SESSION: 3}
