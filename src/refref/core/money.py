@@ -50,6 +50,13 @@ def round_half_up(numerator: int, denominator: int) -> int:
     return (numerator * 2 + denominator) // (denominator * 2)
 
 
+def round_to_step(numerator: int, denominator: int, currency: str) -> int:
+    """`numerator / denominator` minor units as an amount that `currency` has, half up: ISK and UGX come in hundreds,
+    three-decimal currencies in tens, the others in ones. Denominator is positive."""
+    step = currency_rule(currency).charge_step
+    return round_half_up(numerator, denominator * step) * step
+
+
 def share(amount_minor: int, rate_bps: int) -> int:
     """`rate_bps` basis points of an amount, rounded half up: share(7, 2000) == 1."""
     return round_half_up(amount_minor * rate_bps, 10_000)
