@@ -105,11 +105,21 @@ def _endpoint(wire: Wire, call: Call, accepts: frozenset[str]) -> Answer:
         request_id = wire.sandbox.ids.make("request")
         try:
             asked = await _asked(wire, request, request_id)
-            return await _served(wire, call, accepts, asked)
         except StripeError as error:
             return as_json(error.body(request_id), error.status, request_id, headers=error.headers)
+        try:
+            return await _served(wire, call, accepts, asked)
+        except StripeError as error:
+            body = error.body(request_id)
+            _tell(asked, error.status, body)
+            return as_json(body, error.status, request_id, asked.version, error.headers)
 
     return answer
+
+
+def _tell(asked: "Asked", status: int, body: Doc) -> None:
+    for tell in witness.exchanges:
+        tell(Exchange(asked.method, asked.path, asked.text, asked.version, status, body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +177,7 @@ async def _served(wire: Wire, call: Call, accepts: frozenset[str], asked: Asked)
             answers.keep(asked.place, Kept(first, status, bytes(answer.body).decode(), asked.request_id))
             sb.flush()
             answer.headers["idempotency-key"] = asked.token
-        for tell in witness.exchanges:
-            tell(Exchange(asked.method, asked.path, asked.text, asked.version, status, body))
+        _tell(asked, status, body)
         if fault is not None and fault.executed:
             return await struck(fault, answer) or answer
         return answer

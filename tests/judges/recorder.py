@@ -1,0 +1,96 @@
+"""Judges every exchange and every event of every sandbox that runs in the test process, and counts them.
+
+`tests/conftest.py` hangs it into pytest: a fault names the test it came from and fails the run. A request that the
+sandbox refused is not judged (tests send wrong ones on purpose), the error body is.
+"""
+
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from judges.exceptions import excused
+from judges.requests import SPECIFICATION_DAY, request_faults
+from refref.sandbox import witness
+from refref.sandbox.store import API_VERSION
+from refref.sandbox.versions import render
+from refref.sandbox.witness import Exchange
+from sandbox.judge import EVENT_TYPES, error_faults, faults
+
+
+@dataclass(slots=True)
+class Recorder:
+    """What was judged so far. Equal things are judged once: a story is told in many modes on the same objects."""
+
+    requests: int = 0
+    objects: int = 0
+    older: int = 0
+    errors: int = 0
+    shapes: set[str] = field(default_factory=set)
+    events: Counter[str] = field(default_factory=Counter)
+    found: dict[str, str] = field(default_factory=dict)
+    _seen: set[int] = field(default_factory=set)
+
+    def start(self) -> None:
+        """See everything from now on."""
+        witness.exchanges.append(self.exchange)
+        witness.events.append(self.event)
+
+    def exchange(self, seen: Exchange) -> None:
+        """Judge a request and its answer."""
+        if seen.status >= 400:
+            self.errors += 1
+            self._note(error_faults(seen.body), "error")
+            if seen.status != 402:
+                return
+        self.requests += 1
+        names = sorted({re.sub(r"\[\d*\]", "[]", pair.partition("=")[0]) for pair in seen.query.split("&")})
+        self.shapes.add(f"{seen.method} {re.sub(r'_?[A-Za-z0-9]{8,}', '*', seen.path)} {names}")
+        if self._is_new((seen.method, seen.path, seen.query, seen.version)):
+            self._note(request_faults(seen.method, seen.path, seen.query, seen.version), "request")
+        if seen.status == 200:
+            self._object(seen.body, seen.version)
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Judge an event and the object in it."""
+        self.events[event["type"]] += 1
+        if self._is_new(event):
+            if event["type"] not in EVENT_TYPES:
+                self._note([f"{event['type']}: not an event of Stripe's"], "event")
+            self._note(faults(render(event, API_VERSION)), event["type"])
+
+    def _object(self, body: dict[str, Any], version: str) -> None:
+        self.objects += len(body["data"]) if body.get("object") in ("list", "search_result") else 1
+        if version[:10] < SPECIFICATION_DAY:
+            self.older += 1  # shapes that the specification no longer has: test_recorded_shapes.py judges them
+        elif self._is_new(body):
+            events = [
+                each for each in body.get("data") or () if isinstance(each, dict) and each.get("object") == "event"
+            ]
+            rendered_earlier = any(each["api_version"][:10] < SPECIFICATION_DAY for each in events)
+            if not rendered_earlier:
+                self._note(faults(body), "answer")
+
+    def _is_new(self, thing: object) -> bool:
+        mark = hash(msgspec.json.encode(thing))
+        if mark in self._seen:
+            return False
+        self._seen.add(mark)
+        return True
+
+    def _note(self, sentences: list[str], where: str) -> None:
+        for sentence in sentences:
+            if not excused(sentence):
+                test = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0]
+                self.found.setdefault(f"{where}: {re.sub(r'_[A-Za-z0-9]{8,}', '_*', sentence)}", test)
+
+    def line(self) -> str:
+        """What was judged, in one line."""
+        return (
+            f"judged: {self.requests} requests ({len(self.shapes)} distinct), {self.objects} objects"
+            f" ({self.older} answers in older versions), {self.errors} errors, {self.events.total()} events of"
+            f" {len(self.events)} types; {len(self.found)} faults"
+        )
