@@ -26,6 +26,7 @@ from refref.db import (
     needs,
     participants,
     programs,
+    rates,
     reports,
     setup,
     users,
@@ -91,6 +92,11 @@ FINDERS: dict[str, Finder] = {
     "reports.overview_totals": lambda tx, org, a: overview(tx, org, a),
 }
 FINDERS |= {
+    "rates.rate_book": lambda tx, org, a: given_rates(tx, org),
+    "rates.uploads": lambda tx, org, a: rates.uploads(tx, org),
+    "rates.last_day_of": lambda tx, org, a: rates.last_day_of(tx, org, "csv"),
+    "rates.lock_uploads": lambda tx, org, a: next_upload(tx, org),
+    "rates.count_scopes_of_days": lambda tx, org, a: rates.count_scopes_of_days(tx, org, EARLY.date(), NOW.date()),
     "setup.programs_of": lambda tx, org, a: setup.programs_of(tx, org, a.connection_id),
     "setup.code_owners": lambda tx, org, a: owners(tx, org, a),
     "setup.clock_ahead_s": lambda tx, org, a: setup.clock_ahead_s(tx, org, a.connection_id),
@@ -103,7 +109,7 @@ REFERENCE_FINDERS: dict[str, Finder] = {
 }
 MODULES = (
     *(api_keys, audit, books, connections, explain, facts, idempotency, inbox, needs, participants, programs),
-    *(reports, setup, users),
+    *(rates, reports, setup, users),
 )
 WRITES = (
     "insert_",
@@ -159,6 +165,15 @@ async def booked(tx: Connection, organization_id: str, a: Ids) -> list[Any]:
 async def owners(tx: Connection, organization_id: str, a: Ids) -> Any:
     keys = ["code-a", a.participant_id, "rfl_a"]
     return [part for part in await setup.code_owners(tx, organization_id, a.connection_id, keys) if part]
+
+
+async def given_rates(tx: Connection, organization_id: str) -> Any:
+    return (await rates.rate_book(tx, organization_id)).given
+
+
+async def next_upload(tx: Connection, organization_id: str) -> int:
+    """How many uploads there are already."""
+    return await rates.lock_uploads(tx, organization_id) - 1
 
 
 async def rows(page: Awaitable[Any]) -> Any:

@@ -65,9 +65,11 @@ ROWS = {
     "reward": {"reward_id": "rwd_a", "scope_id": "cus_a", "payment_key": "in_a", "status": "pending"},
     "ledger_entry": {"entry_id": "rwd_a.1", "kind": "earn", "reward_id": "rwd_a"},
     "ledger_posting": {"entry_id": "rwd_a.1", "posting_no": 1, "currency": "usd", "amount_minor": 5},
+    "rate_upload": {"upload_no": 1, "source": "csv"},
+    "exchange_rate": {"upload_no": 1, "source_currency": "eur", "target_currency": "usd", "rate": "1.5"},
     "ledger_balance": {"account": "pending", "currency": "usd", "balance_minor": 5},
 }
-VALUES = {"text": "x", "bytea": b"x", "boolean": False, "timestamp with time zone": NOW}
+VALUES = {"text": "x", "bytea": b"x", "boolean": False, "timestamp with time zone": NOW, "date": NOW.date()}
 NUMBERS = {"integer", "bigint", "smallint"}
 
 
