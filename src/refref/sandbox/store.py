@@ -26,6 +26,7 @@ Doc = dict[str, Any]
 API_VERSION = "2026-10-28.endive"
 NOBODY: Doc = {"id": None, "idempotency_key": None}
 BATCH = 500
+HOME_ACCOUNT = "acct_sandbox"  # the account whose server it is
 
 
 P = ParamSpec("P")
@@ -61,10 +62,11 @@ def acted(by: Literal["api", "nobody"]) -> Callable[[Callable[Concatenate[S, P],
     return mark
 
 
-def wants(endpoint: Doc, kind: str) -> bool:
-    """Whether an endpoint is open for that type of event."""
+def wants(endpoint: Doc, kind: str, *, connected: bool = False) -> bool:
+    """Whether an endpoint is open for that type of event of its own account, or of the accounts connected to it."""
     asked = endpoint["enabled_events"]
-    return endpoint["status"] == "enabled" and ("*" in asked or kind in asked)
+    heard = bool(endpoint.get("_connect")) == connected
+    return heard and endpoint["status"] == "enabled" and ("*" in asked or kind in asked)
 
 
 def listed(data: list[Doc], url: str, *, total: bool = True) -> Doc:
@@ -84,7 +86,11 @@ class Store:
         path: Path | str | None = None,
         public_url: str = "http://127.0.0.1:8420",
         api_version: str = API_VERSION,
+        home: "Store | None" = None,
+        account_id: str = HOME_ACCOUNT,
     ) -> None:
+        self.account_id = account_id
+        self.home = home or self
         self.api_version = api_version
         self.now = instant(clock_start)
         self.ids = Ids(seed)
@@ -97,7 +103,29 @@ class Store:
         self._kinds: dict[str, list[Doc]] = {}
         self._notes: dict[str, dict[str, Doc]] = {}
         self._dirty: dict[tuple[str, str], Doc] = {}
+        self._kept: dict[str, list[tuple[str, str, Doc]]] = {}  # of other accounts, until they are opened
+        self._prefix = ""
         self._sqlite = None if path is None else self._open(Path(path))
+        if home is not None:
+            self._move_in(home)
+
+    def _move_in(self, home: "Store") -> None:
+        """Share the clock, the ids and the file of the server's own account; kinds on disk carry the account."""
+        self.ids, self.now, self.public_url, self.faults = home.ids, home.now, home.public_url, home.faults
+        self._dirty, self._prefix = home._dirty, f"{self.account_id}/"
+        for kind, object_id, doc in home._kept.pop(self.account_id, []):
+            self._take(kind, object_id, doc)
+
+    def _take(self, kind: str, object_id: str, doc: Doc) -> None:
+        """Add a document or a note that was kept."""
+        if kind[0] == "_":
+            self._notes.setdefault(kind, {})[object_id] = doc
+            return
+        self._docs[kind, object_id] = doc
+        self._kinds.setdefault(kind, []).append(doc)
+
+    def _mark_dirty(self, kind: str, object_id: str, doc: Doc) -> None:
+        self._dirty[self._prefix + kind, object_id] = doc
 
     # documents
 
@@ -132,14 +160,14 @@ class Store:
         key = doc["object"], doc["id"]
         self._docs[key] = doc
         self._kinds.setdefault(key[0], []).append(doc)
-        self._dirty[key] = doc
+        self._mark_dirty(*key, doc)
         return doc
 
     def alter(self, doc: Doc, **changes: Any) -> Doc:
         """Change a document; returns the old values of what changed (Stripe's previous_attributes)."""
         before = {k: copy_of(doc.get(k)) for k, v in changes.items() if doc.get(k) != v}
         doc.update(changes)
-        self._dirty[doc["object"], doc["id"]] = doc
+        self._mark_dirty(doc["object"], doc["id"], doc)
         return before
 
     def remove(self, doc: Doc) -> None:
@@ -147,7 +175,7 @@ class Store:
         key = doc["object"], doc["id"]
         del self._docs[key]
         self._kinds[key[0]] = [d for d in self._kinds[key[0]] if d is not doc]
-        self._dirty[key] = {}
+        self._mark_dirty(*key, {})
 
     # notes: what is kept beside Stripe's objects (answers of idempotency keys, deliveries on their way)
 
@@ -161,7 +189,7 @@ class Store:
             self.notes(kind).pop(key, None)
         else:
             self.notes(kind)[key] = body
-        self._dirty[kind, key] = body or {}
+        self._mark_dirty(kind, key, body or {})
 
     # events
 
@@ -194,7 +222,11 @@ class Store:
         self.put(event)
         for tell in (*self.listeners, *witness.events):
             tell(event)
+        self.echo(event)
         return event
+
+    def echo(self, event: Doc) -> None:
+        """Called after each event; the accounts' layer tells the platforms this account is connected to."""
 
     @contextmanager
     def requested(self, request_id: str, idempotency_key: str | None) -> Iterator[None]:
@@ -225,6 +257,8 @@ class Store:
 
     def flush(self, at_least: int = 1) -> None:
         """Write changed documents to sqlite in one transaction, once there are `at_least` of them."""
+        if self.home is not self:
+            self.home.flush(at_least)
         if self._sqlite is None or len(self._dirty) < at_least:
             return
         rows = [(k, i, msgspec.json.encode(d) if d else None) for (k, i), d in self._dirty.items()]
@@ -262,11 +296,11 @@ class Store:
             "select kind, id, body from documents where body is not null order by seq"
         ):
             doc = msgspec.json.decode(body)
-            if kind[0] == "_":
-                self._notes.setdefault(kind, {})[object_id] = doc
-                continue
-            self._docs[kind, object_id] = doc
-            self._kinds.setdefault(kind, []).append(doc)
+            account, _, own = kind.rpartition("/")
+            if account:
+                self._kept.setdefault(account, []).append((own, object_id, doc))
+            else:
+                self._take(own, object_id, doc)
         for (body,) in db.execute("select body from state"):
             state = msgspec.json.decode(body)
             self.now, self.ids = state["now"], Ids(state["seed"], state["counts"])
