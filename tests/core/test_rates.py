@@ -15,7 +15,17 @@ from refref.core.ecb import EcbHistory, parse_ecb
 from refref.core.estimates import estimate_total, present_estimate, present_rate
 from refref.core.facts import BalanceTransactionState, Fact, Kind, decode_fact, encode_fact, merge
 from refref.core.money import currency_rule, wire_exponent
-from refref.core.rates import Missing, Rate, RateBook, TableRates, convert, decimal_text, ratio, stripe_rate
+from refref.core.rates import (
+    Missing,
+    Rate,
+    RateBook,
+    TableRates,
+    convert,
+    decimal_text,
+    rate_of_sale,
+    ratio,
+    stripe_rate,
+)
 from refref.core.refusals import Refused
 from refref.ecb_file import bundled_history
 
@@ -223,10 +233,12 @@ def test_stripe_s_own_rate_is_that_of_the_sale_s_balance_transaction() -> None:
         balance_transaction(1, "usd", "1.1"),
         balance_transaction(3, "eur", ""),
     ]
-    rate = stripe_rate(facts, "eur", "usd")
-    assert rate == Rate("eur", "usd", "1.1", day("2026-01-15"), "stripe")
-    assert stripe_rate(facts, "eur", "gbp") is None
-    assert stripe_rate([balance_transaction(3, "usd", "")], "usd", "usd") is None
+    assert stripe_rate(facts, "eur", "eur", "usd") == Rate("eur", "usd", "1.1", day("2026-01-15"), "stripe")
+    assert stripe_rate(facts, "eur", "usd", "eur") == Rate("usd", "eur", "1/1.1", day("2026-01-15"), "stripe")
+    assert stripe_rate(facts, "eur", "eur", "gbp") is None
+    assert stripe_rate([balance_transaction(3, "usd", "")], "usd", "usd", "usd") is None
+    assert rate_of_sale(facts, "eur", "eur", "usd", day("2026-04-07"), BOOK).rate == "1.1"
+    assert rate_of_sale((), "eur", "eur", "usd", day("2026-04-07"), BOOK) == BOOK.rate("eur", "usd", day("2026-04-07"))
 
 
 def test_a_balance_transaction_merges_like_every_fact() -> None:

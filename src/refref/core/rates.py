@@ -161,18 +161,27 @@ class TableRates:
         return Rate(source, target, sold if target == self.base else f"{sold}/{bought}", None, "table", via)
 
 
-def stripe_rate(facts: Iterable[Fact], source: str, target: str) -> Rate | None:
-    """The rate at which Stripe itself turned a sale's money from `source` into `target`, where its balance transaction
-    is among the sale's facts; of several the first."""
-    found: list[tuple[int, str, str]] = []
+def stripe_rate(facts: Iterable[Fact], sale_currency: str, source: str, target: str) -> Rate | None:
+    """The rate at which Stripe itself exchanged a sale's money, where its balance transaction is among the sale's facts
+    and the pair is the same, or turned around; of several transactions the first."""
+    found: list[tuple[int, str, str, str]] = []
     for fact in facts:
         state = fact.state
-        if isinstance(state, BalanceTransactionState) and state.exchange_rate and state.currency == target:
-            found.append((state.created_at, fact.stripe_id, state.exchange_rate))
-    if not found:
-        return None
-    created_at, _, rate = min(found)
-    return Rate(source, target, rate, day_of(created_at), "stripe")
+        if isinstance(state, BalanceTransactionState) and state.exchange_rate:
+            found.append((state.created_at, fact.stripe_id, state.currency, state.exchange_rate))
+    for created_at, _, settled_in, rate in sorted(found):
+        if (source, target) == (sale_currency, settled_in):
+            return Rate(source, target, rate, day_of(created_at), "stripe")
+        if (source, target) == (settled_in, sale_currency):
+            return Rate(source, target, f"1/{rate}", day_of(created_at), "stripe")
+    return None
+
+
+def rate_of_sale(
+    facts: Iterable[Fact], sale_currency: str, source: str, target: str, day: date, book: Rates
+) -> Rate | Missing:
+    """The rate for a sale at the day's rate: Stripe's own where it is known, else the book's."""
+    return stripe_rate(facts, sale_currency, source, target) or book.rate(source, target, day)
 
 
 def convert(amount_minor: int, rate: Rate) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from refref.core.facts import Fact, Kind
+from refref.core.facts import ChargeState, Fact, Kind
 from refref.db import facts as db_facts
 from refref.db import needs as db_needs
 from refref.db import setup
@@ -13,6 +13,9 @@ from refref.db.pool import Connection
 from refref.stripe.reading import NeedKind
 
 DELAY_S = 2  # the event that answers a need often comes a moment later
+OPTIONAL = frozenset(
+    {NeedKind.BALANCE_TRANSACTION}
+)  # good to know; a key without the permission need not be asked again
 _DISCOUNTS = (NeedKind.INVOICE_DISCOUNTS, NeedKind.SESSION_DISCOUNTS, NeedKind.SUBSCRIPTION_DISCOUNTS)
 
 
@@ -67,6 +70,29 @@ def customers_to_ask_for(facts: Mapping[str, Fact]) -> list[OpenNeed]:
         for link in unknown.intersection(fact.links) if fact.state is not None else ():
             first_seen[link] = min(fact.seen_at, first_seen.get(link, fact.seen_at))
     return [OpenNeed(NeedKind.CUSTOMER, customer_id, seen_at) for customer_id, seen_at in sorted(first_seen.items())]
+
+
+async def exchange_rates_to_ask_for(
+    tx: Connection, organization_id: str, connection_id: str, facts: Mapping[str, Fact]
+) -> list[OpenNeed]:
+    """Referred charges of which Stripe's own exchange rate can matter: a program converts, from another currency."""
+    charges = [
+        fact for fact in facts.values() if isinstance(fact.state, ChargeState) and fact.state.status == "succeeded"
+    ]
+    if not charges:
+        return []
+    referred = {i for fact in facts.values() if fact.carriers for i in (fact.stripe_id, *fact.links)}
+    charges = [fact for fact in charges if not referred.isdisjoint((fact.stripe_id, *fact.links))]
+    if not charges:
+        return []
+    programs = await setup.programs_of(tx, organization_id, connection_id)
+    wanted = {v.terms.currency.base for p in programs for v in p.terms if v.terms.currency.conversion == "daily"} - {""}
+    told = {link for fact in facts.values() if fact.kind is Kind.BALANCE_TRANSACTION for link in fact.links}
+    return [
+        OpenNeed(NeedKind.BALANCE_TRANSACTION, fact.stripe_id, fact.seen_at)
+        for fact in sorted(charges, key=lambda fact: fact.stripe_id)
+        if isinstance(fact.state, ChargeState) and wanted - {fact.state.currency} and fact.stripe_id not in told
+    ]
 
 
 def _is_open(need: OpenNeed, facts: Mapping[str, Fact]) -> bool:

@@ -113,6 +113,11 @@ class StripeGateway:
             payment = {"type": "payment_intent", "payment_intent": need.stripe_id}
             rows = await self._pages("/v1/invoice_payments", {"payment": payment})
             return {"object": "list", "data": rows, "has_more": False}
+        if need.kind is NeedKind.BALANCE_TRANSACTION:
+            rows = await self._pages("/v1/balance_transactions", {"source": need.stripe_id})
+            if not rows:
+                raise _not_there_yet(f"a balance transaction of {need.stripe_id}")
+            return {"object": "list", "data": rows, "has_more": False}
         path, expand = _PATHS[need.kind]
         path = f"{path}/{quote(need.stripe_id, safe='')}"
         document = await self._get(path, {"expand": list(expand)} if expand else {})
@@ -204,6 +209,11 @@ def _odd_answer(path: str) -> StripeFailure:
     return StripeFailure(
         FailureClass.TRANSIENT, None, f"Stripe's answer to GET {path} cannot be read.", status=None, request_id=None
     )
+
+
+def _not_there_yet(what: str) -> StripeFailure:
+    """Stripe captures some payments in the background and makes what belongs to them a little later."""
+    return StripeFailure(FailureClass.TRANSIENT, None, f"Stripe does not have {what} yet.", status=200, request_id=None)
 
 
 def _failure(error: Exception, *, is_read: bool) -> StripeFailure:

@@ -33,6 +33,9 @@ class NeedKind(StrEnum):
     SESSION_DISCOUNTS = "session_discounts"  # cs_: the session with the breakdown of its discounts
     SUBSCRIPTION = "subscription"  # sub_: the subscription as it is now (two updates of one second: the pump asks)
     SUBSCRIPTION_DISCOUNTS = "subscription_discounts"  # sub_: the subscription with its discounts expanded
+    BALANCE_TRANSACTION = (
+        "balance_transaction"  # ch_: the balance transactions of a charge, with Stripe's exchange rate
+    )
     CREDIT_NOTE = "credit_note"  # cn_: the credit note with every line, in the pinned version (refunds with amounts)
 
 

@@ -12,7 +12,7 @@ import structlog
 from refref.db import connections, needs, setup
 from refref.db.needs import OpenNeed
 from refref.db.pool import Connection, Database, lock_books
-from refref.flows.ask import close_what_is_answered
+from refref.flows.ask import OPTIONAL, close_what_is_answered
 from refref.flows.settle import Incoming, settle
 from refref.stripe.client import StripeGateway
 from refref.stripe.errors import FailureClass, StripeFailure
@@ -81,6 +81,9 @@ async def _take(
     if isinstance(answer, StripeFailure):
         if answer.failure is FailureClass.NOT_FOUND:
             await needs.answer(tx, organization_id, connection_id, need, None)
+            return
+        if answer.failure is FailureClass.PERMISSION and need.kind in OPTIONAL:
+            await needs.close(tx, organization_id, connection_id, need)
             return
         can_pass = answer.failure in (FailureClass.TRANSIENT, FailureClass.RATE_LIMITED)
         pause = min(2**need.attempts, _LONG_PAUSE_S) if can_pass else _LONG_PAUSE_S

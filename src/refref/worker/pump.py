@@ -14,7 +14,7 @@ from refref.db.failures import UNREACHABLE
 from refref.db.inbox import Claim, Work
 from refref.db.needs import OpenNeed
 from refref.db.pool import Connection, Database, lock_books
-from refref.flows.ask import ask_what_matters, customers_to_ask_for
+from refref.flows.ask import ask_what_matters, customers_to_ask_for, exchange_rates_to_ask_for
 from refref.flows.settle import Incoming, settle
 from refref.stripe.readers import NeedKind, Reading, UnreadableEvent, read
 from refref.told import TOLD_PREFIX, read_told
@@ -118,6 +118,7 @@ async def _settle_batch(tx: Connection, claim: Claim, batch: Sequence[Work], dir
     settled = await settle(tx, organization_id, connection_id, incoming, now + claim.clock_ahead_s, scope_ids=dirty)
     needs.extend([OpenNeed(NeedKind.SUBSCRIPTION, i, settled.facts[i].seen_at) for i in sorted(settled.ties)])
     needs.extend(customers_to_ask_for(settled.facts))
+    needs.extend(await exchange_rates_to_ask_for(tx, organization_id, connection_id, settled.facts))
     await ask_what_matters(tx, organization_id, connection_id, needs, settled.facts)
     await inbox.finish(tx, organization_id, connection_id, done)
     return settled.entries

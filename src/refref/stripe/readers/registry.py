@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from refref.core.facts import Fact, Kind
+from refref.stripe.readers.balance import read_balance_transaction
 from refref.stripe.readers.customer import read_customer, read_discount, read_subscription
 from refref.stripe.readers.invoice import read_invoice, read_invoice_payment
 from refref.stripe.readers.payment import read_charge, read_fraud_warning, read_payment_intent
@@ -58,6 +59,10 @@ OBJECT_READERS: Mapping[str, ObjectReader] = MappingProxyType(
         "subscription": read_subscription,
         "radar.early_fraud_warning": read_fraud_warning,
     }
+)
+# No event is about these; they are fetched only.
+_DOCUMENT_READERS: Mapping[str, ObjectReader] = MappingProxyType(
+    {**OBJECT_READERS, "balance_transaction": read_balance_transaction}
 )
 
 
@@ -195,8 +200,13 @@ _DOCUMENT_OBJECTS: Mapping[NeedKind, str] = MappingProxyType(
         NeedKind.CUSTOMER: "customer",
         NeedKind.SUBSCRIPTION: "subscription",
         NeedKind.SUBSCRIPTION_DISCOUNTS: "subscription",
+        NeedKind.BALANCE_TRANSACTION: "list",
         NeedKind.CREDIT_NOTE: "credit_note",
     }
+)
+# Lists, and what Stripe calls an object in them.
+_ROWS: Mapping[NeedKind, str] = MappingProxyType(
+    {NeedKind.INVOICE_OF_PAYMENT: "invoice_payment", NeedKind.BALANCE_TRANSACTION: "balance_transaction"}
 )
 _CARRIERS_ONLY = frozenset({NeedKind.INVOICE_DISCOUNTS, NeedKind.SESSION_DISCOUNTS, NeedKind.SUBSCRIPTION_DISCOUNTS})
 
@@ -211,10 +221,10 @@ def read_document(need: Need, document: Mapping[str, Any], seen_at: int) -> tupl
     name = _DOCUMENT_OBJECTS[need.kind]
     if not isinstance(document, dict) or document.get("object") != name:
         raise UnreadableEvent("wrong_document", f"What was fetched for {need.kind} is not a {name}.")
-    scene = Scene("", seen_at, OBJECT_READERS)
-    if need.kind is NeedKind.INVOICE_OF_PAYMENT:
+    scene = Scene("", seen_at, _DOCUMENT_READERS)
+    if need.kind in _ROWS:
         for row in rows(document, "data"):
-            scene.enter(row, "invoice_payment")
+            scene.enter(row, _ROWS[need.kind])
         return scene.facts()
     if identifier(document) != need.stripe_id:
         raise UnreadableEvent("wrong_document", f"What was fetched for {need.kind} is not {need.stripe_id}.")
