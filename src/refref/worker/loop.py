@@ -12,6 +12,7 @@ from refref.db.failures import UNREACHABLE
 from refref.db.inbox import WAKE_CHANNEL
 from refref.db.pool import Database
 from refref.vault import Vault
+from refref.worker.bundled_rates import adopt_bundled_rates
 from refref.worker.clock import mature_due
 from refref.worker.fetcher import fetch_due
 from refref.worker.pump import Floors, pump_once
@@ -19,6 +20,7 @@ from refref.worker.pump import Floors, pump_once
 LOOK_AGAIN_S = 1.0  # the pump looks by itself, should a call have been lost
 CLOCK_S = 1.0
 FETCH_S = 0.5
+RATES_S = 600.0  # for organizations that are new since; the history itself changes with an upgrade only
 
 log = structlog.get_logger("refref.worker")
 
@@ -33,6 +35,7 @@ async def run_worker(database: Database, vault: Vault, now: Callable[[], int] = 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_pump_forever(database, now))
         tasks.create_task(_repeat("clock", CLOCK_S, lambda: mature_due(database, now)))
+        tasks.create_task(_repeat("rates", RATES_S, lambda: adopt_bundled_rates(database, now)))
         tasks.create_task(_repeat("fetcher", FETCH_S, lambda: fetch_due(database, vault, now)))
 
 
