@@ -1,25 +1,30 @@
-"""Signed deliveries of events to webhook endpoints: retried, and on request duplicated, shuffled, delayed or lost.
+"""Signed deliveries of events to webhook endpoints, tried again in Stripe's manner, through the weather one asks for.
 
-The pure parts (`sign`, `render_event_bytes`) need neither a network nor an event loop.
+The pure parts (`sign`, `render_event_bytes`) need neither a network nor an event loop. What is on its way is noted in
+the store, so a restart goes on with it.
 """
 
 import asyncio
 import hashlib
+import heapq
 import hmac
-import random
+import itertools
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
+from refref.sandbox.errors import StripeError
 from refref.sandbox.state import Sandbox
-from refref.sandbox.store import API_VERSION, Doc
+from refref.sandbox.store import API_VERSION, Doc, wants
 from refref.sandbox.versions import known, render
+from refref.sandbox.weather import MANNERS, Forecast, Weather
 
-ATTEMPTS = 8
-LONGEST_WAIT_SECONDS = 60
+NOTE = "_delivery"
+LOOK_SECONDS = 0.05  # how often a waiting delivery looks whether the sandbox's clock was moved
 
 # Posts a body with headers to a URL and returns the status; raises OSError or EOFError when there is no answer.
 Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[int]]
@@ -36,31 +41,24 @@ def render_event_bytes(event: Doc, api_version: str = API_VERSION) -> bytes:
     return msgspec.json.format(msgspec.json.encode(render(event, api_version)), indent=2)
 
 
-def wanted(event: Mapping[str, Any], endpoint: Mapping[str, Any]) -> bool:
+def wanted(event: Mapping[str, Any], endpoint: Doc) -> bool:
     """Whether an endpoint asked for that type of event and its version knows it."""
-    version = endpoint["api_version"] or event["api_version"]
-    if endpoint["status"] != "enabled" or not known(event["type"], version):
-        return False
-    return event["type"] in endpoint["enabled_events"] or "*" in endpoint["enabled_events"]
-
-
-@dataclass(frozen=True, slots=True)
-class Weather:
-    """What the network does to deliveries: extra copies, random order, seconds of delay, percent lost for good."""
-
-    duplicate: int = 0
-    shuffle: bool = False
-    delay_seconds: int = 0
-    drop_percent: int = 0
+    return wants(endpoint, event["type"]) and known(event["type"], endpoint["api_version"] or event["api_version"])
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One event on its way to one endpoint; `attempt` counts from 1."""
+    """One event on its way to one endpoint; `attempt` counts from 1, `due_at` is an instant of the sandbox's clock.
 
+    `key` is that of its note. `is_first`: the event's `pending_webhooks` counts it; copies and resent ones it does not.
+    """
+
+    key: str
     event: Doc
     endpoint: str
+    is_first: bool
     attempt: int = 1
+    due_at: int = 0
 
 
 class Deliveries:
@@ -77,19 +75,22 @@ class Deliveries:
     ) -> None:
         self.sandbox = sandbox
         self._send_body = post
-        self.weather = Weather()
+        self.forecast = Forecast(sandbox.ids.seed)
+        self.waits = tuple(wait * first_wait_seconds for wait in MANNERS["quick"])
         self.delivered = 0
         self.failed = 0
-        self.first_wait_seconds = first_wait_seconds
         self._clock = clock
-        self._rng = random.Random(sandbox.ids.seed)  # noqa: S311 - order of deliveries, no secret
         self._free = asyncio.Semaphore(concurrency)
         self._queue: list[Delivery] = []
+        self._later: list[tuple[float, int, Delivery]] = []  # real (monotonic) instant, order, delivery
+        self._numbers = itertools.count()
         self._stirred = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
         self._open = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._resumed: set[tuple[str, str]] = set()
+        self._resume()
         sandbox.listeners.append(self.enqueue)
 
     @property
@@ -97,48 +98,151 @@ class Deliveries:
         """Deliveries not yet settled."""
         return self._open
 
-    def set_weather(self, **changes: Any) -> Weather:
-        """Change what happens to deliveries from now on."""
-        self.weather = replace(self.weather, **changes)
-        return self.weather
+    @property
+    def weather(self) -> Weather:
+        """What happens to deliveries of types that have no weather of their own."""
+        return self.forecast.general
+
+    def set_weather(self, *, types: tuple[str, ...] = (), **changes: Any) -> Weather:
+        """Change what happens to deliveries from now on, or to those of some types (`invoice.*`) only."""
+        return self.forecast.change(changes, types)
+
+    def retry_like(self, manner: str) -> None:
+        """Try again as Stripe does in `live` or `test` mode, or `quick`: within two minutes, for demos and tests.
+
+        A wait is over when so much time has passed in reality or on the sandbox's clock, whichever is first.
+        """
+        if manner not in MANNERS:
+            raise StripeError(f"Unknown manner '{manner}': one of {', '.join(MANNERS)}.", param="retry")
+        self.waits = MANNERS[manner]
 
     def enqueue(self, event: Doc) -> None:
         """Send an event to every endpoint that wants it."""
-        for endpoint in self.sandbox.live("webhook_endpoint"):
-            self.send(event, endpoint)
+        asking = [endpoint for endpoint in self.sandbox.live("webhook_endpoint") if wanted(event, endpoint)]
+        event["pending_webhooks"] = len(asking)
+        for endpoint in asking:
+            self._send(event, endpoint, is_first=True)
 
     def send(self, event: Doc, endpoint: Doc) -> int:
-        """Send an event to one endpoint if it wants it; returns how many deliveries that makes."""
-        if not wanted(event, endpoint) or self._rng.randrange(100) < self.weather.drop_percent:
+        """Send an event (again) to one endpoint if it wants it; returns how many deliveries that makes.
+
+        What a restart found on its way and was not yet delivered is not sent a second time.
+        """
+        if (event["id"], endpoint["id"]) in self._resumed:
             return 0
-        copies = 1 + self.weather.duplicate
-        self._open += copies
-        self._settled.clear()
-        self._queue += [Delivery(event, endpoint["id"])] * copies
-        self._stirred.set()
-        return copies
+        return self._send(event, endpoint, is_first=False)
 
     def deliver_all(self, endpoint: str) -> int:
         """Send the whole history, oldest first, to one endpoint; returns the number of deliveries."""
         doc = self.sandbox.find("webhook_endpoint", endpoint)
         return sum(self.send(event, doc) for event in self.sandbox.events)
 
+    def resend(self, event: str, endpoint: str | None = None) -> int:
+        """Send one event again, to one endpoint or to all that want it; returns the number of deliveries."""
+        doc = self.sandbox.find("event", event)
+        if endpoint is not None:
+            return self.send(doc, self.sandbox.find("webhook_endpoint", endpoint))
+        return sum(self.send(doc, each) for each in self.sandbox.live("webhook_endpoint"))
+
+    def _send(self, event: Doc, endpoint: Doc, *, is_first: bool) -> int:
+        if not wanted(event, endpoint):
+            return 0
+        weather = self.forecast.of(event["type"])
+        first = Delivery(self._key(), event, endpoint["id"], is_first)
+        if self.forecast.strikes(weather.drop_percent):
+            if is_first:
+                self._note(first, is_lost=True)
+            return 0
+        copies = 1 + weather.duplicate + self.forecast.strikes(weather.duplicate_percent)
+        wait = weather.delay_seconds + (weather.late_seconds if self.forecast.strikes(weather.late_percent) else 0)
+        self._open += copies
+        self._settled.clear()
+        for number in range(copies):
+            delivery = replace(first, key=self._key(), is_first=False) if number else first
+            if wait:
+                self._put_off(delivery, wait)
+            else:
+                self._note(delivery)
+                self._queue.append(delivery)
+        self._stirred.set()
+        return copies
+
+    # what is on its way, in the store
+
+    def _key(self) -> str:
+        return self.sandbox.ids.make("delivery")
+
+    def _note(self, delivery: Delivery, *, is_lost: bool = False) -> None:
+        body = {"event": delivery.event["id"], "endpoint": delivery.endpoint, "attempt": delivery.attempt}
+        more = {"due_at": delivery.due_at, "first": delivery.is_first, "lost": is_lost}
+        self.sandbox.note(NOTE, delivery.key, body | more)
+
+    def _resume(self) -> None:
+        """Go on with what was on its way when the process ended; `pending_webhooks` is counted anew."""
+        pending: Counter[str] = Counter()
+        for key, note in list(self.sandbox.notes(NOTE).items()):
+            pending[note["event"]] += note["first"]
+            if note["lost"]:
+                continue
+            event = self.sandbox.find("event", note["event"])
+            delivery = Delivery(key, event, note["endpoint"], note["first"], note["attempt"], note["due_at"])
+            self._resumed.add((note["event"], note["endpoint"]))
+            self._open += 1
+            self._settled.clear()
+            self._put_off(delivery, max(0, note["due_at"] - self.sandbox.now), is_noted=True)
+        for event in self.sandbox.events:
+            event["pending_webhooks"] = pending[event["id"]]
+
+    def _put_off(self, delivery: Delivery, seconds: float, *, is_noted: bool = False) -> None:
+        """Let a delivery start when `seconds` have passed, in reality or on the sandbox's clock."""
+        if not is_noted:
+            # A wait below a second is for tests: no instant of the sandbox's clock says when it is over.
+            delivery = replace(delivery, due_at=self.sandbox.now + max(1, int(seconds)))
+            self._note(delivery)
+        heapq.heappush(self._later, (time.monotonic() + seconds, next(self._numbers), delivery))
+        self._stirred.set()
+
+    def _fall_due(self) -> float | None:
+        """Queue what need not wait longer; returns the seconds until it pays to look again (None: nothing waits)."""
+        now, rest = time.monotonic(), []
+        for due, number, delivery in self._later:
+            if due <= now or delivery.due_at <= self.sandbox.now:
+                self._queue.append(delivery)
+            else:
+                rest.append((due, number, delivery))
+        if len(rest) < len(self._later):
+            heapq.heapify(rest)
+            self._later = rest
+        return min(LOOK_SECONDS, self._later[0][0] - now) if self._later else None
+
+    # the work
+
     async def run(self) -> None:
         """Deliver until cancelled."""
         while True:
-            await self._stirred.wait()
-            self._stirred.clear()
+            look = self._fall_due()
+            if not self._queue:
+                try:
+                    async with asyncio.timeout(look):
+                        await self._stirred.wait()
+                except TimeoutError:
+                    continue
+                self._stirred.clear()
+                continue
             self.sandbox.flush()  # nobody is told of what a crash could undo
-            batch, self._queue = self._queue, []
-            if self.weather.shuffle:
-                self._rng.shuffle(batch)
-            if self.weather.delay_seconds:
-                await asyncio.sleep(self.weather.delay_seconds)
-            for delivery in batch:
+            for delivery in self._batch():
                 await self._free.acquire()
                 task = asyncio.create_task(self._attempt(delivery))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+
+    def _batch(self) -> list[Delivery]:
+        batch, self._queue = self._queue, []
+        if self.forecast.general.shuffle:
+            self.forecast.rng.shuffle(batch)
+        last = [self.forecast.strikes(self.forecast.of(d.event["type"]).reorder_percent) for d in batch]
+        behind = [delivery for delivery, is_last in zip(batch, last, strict=True) if is_last]
+        return [delivery for delivery, is_last in zip(batch, last, strict=True) if not is_last] + behind[::-1]
 
     async def drained(self, timeout_seconds: float = 30) -> None:
         """Wait until nothing is on its way."""
@@ -147,32 +251,37 @@ class Deliveries:
 
     async def _attempt(self, delivery: Delivery) -> None:
         try:
-            settled = await self._post(delivery)
+            is_settled = await self._post(delivery)
         finally:
             self._free.release()
-        if not settled and delivery.attempt < ATTEMPTS:
-            wait = min(self.first_wait_seconds * 2 ** (delivery.attempt - 1), LONGEST_WAIT_SECONDS)
-            asyncio.get_running_loop().call_later(wait, self._again, replace(delivery, attempt=delivery.attempt + 1))
+        if not is_settled and delivery.attempt <= len(self.waits):
+            self._put_off(replace(delivery, attempt=delivery.attempt + 1), self.waits[delivery.attempt - 1])
             return
-        self.delivered += settled
-        self.failed += not settled
+        self._resumed.discard((delivery.event["id"], delivery.endpoint))
+        if is_settled:
+            self.sandbox.note(NOTE, delivery.key, None)
+            # In memory only: a restart counts anew, and the event itself need not be written again.
+            delivery.event["pending_webhooks"] -= delivery.is_first and delivery.event["pending_webhooks"] > 0
+        else:
+            self._note(delivery, is_lost=True)  # kept, so that the event is still known as not delivered
+        self.delivered += is_settled
+        self.failed += not is_settled
         self._open -= 1
         if self._open == 0:
             self._settled.set()
 
-    def _again(self, delivery: Delivery) -> None:
-        self._queue.append(delivery)
-        self._stirred.set()
-
     async def _post(self, delivery: Delivery) -> bool:
-        """One signed POST; True when it was answered with 2xx or the endpoint is gone."""
+        """One signed POST; True when it was answered with 2xx or the endpoint is gone or was switched off."""
         if not self.sandbox.has("webhook_endpoint", delivery.endpoint):
             return True
         endpoint = self.sandbox.find("webhook_endpoint", delivery.endpoint)
+        if endpoint["status"] != "enabled":
+            return True
         body = render_event_bytes(delivery.event, endpoint["api_version"] or delivery.event["api_version"])
+        signed_at = int(self._clock()) + self.forecast.of(delivery.event["type"]).skew_seconds
         headers = {
             "content-type": "application/json; charset=utf-8",
-            "stripe-signature": sign(body, endpoint["_secret"], int(self._clock())),
+            "stripe-signature": sign(body, endpoint["_secret"], signed_at),
             "user-agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
         }
         try:

@@ -45,6 +45,11 @@ def _type(doc: Doc, value: str) -> bool:
     return bool(doc["type"].startswith(value[:-1]) if value.endswith("*") else doc["type"] == value)
 
 
+def _delivered(doc: Doc, value: str) -> bool:
+    """Whether every endpoint that wanted the event has taken it."""
+    return bool(doc["pending_webhooks"] == 0) == (value == "true")
+
+
 def _has_price(doc: Doc, value: str) -> bool:
     return any(item["price"]["id"] == value for item in doc["items"]["data"])
 
@@ -73,7 +78,7 @@ SHELVES: dict[str, Shelf] = {
     "credit_notes": Shelf("credit_note", fields("customer", "invoice")),
     "customers": Shelf("customer", fields("email")),
     "disputes": Shelf("dispute", fields("charge", "payment_intent")),
-    "events": Shelf("event", {"type": _type}),
+    "events": Shelf("event", {"type": _type, "delivery_success": _delivered}),
     "invoice_payments": Shelf(
         "invoice_payment",
         fields("invoice", "status")

@@ -259,6 +259,8 @@ class Store:
         """Write changed documents to sqlite in one transaction, once there are `at_least` of them."""
         if self.home is not self:
             self.home.flush(at_least)
+        if self._sqlite is None and self.home is self:
+            self._dirty.clear()  # kept in memory only
         if self._sqlite is None or len(self._dirty) < at_least:
             return
         rows = [(k, i, msgspec.json.encode(d) if d else None) for (k, i), d in self._dirty.items()]
