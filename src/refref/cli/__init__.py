@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from refref.cli import books, processes, setup
+from refref.cli import books, processes, rates, setup
 
 app = typer.Typer(
     name="refref",
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (processes, books, setup):
+for module in (processes, books, setup, rates):
     module.add_to(app)
 
 

@@ -58,6 +58,10 @@ _API: Mapping[tuple[str, str], str] = {
     ("GET", "/v1/explain/{any_id}"): VIEWER,
     ("GET", "/v1/doctor"): VIEWER,
     ("GET", "/v1/stripe_events"): VIEWER,
+    ("GET", "/v1/rates"): VIEWER,
+    ("GET", "/v1/rates/lookup"): VIEWER,
+    ("GET", "/v1/rates/uploads"): VIEWER,
+    ("POST", "/v1/rates/uploads"): ADMIN,
     ("GET", "/v1/audit_log"): ADMIN,
 }
 
