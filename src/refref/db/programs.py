@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
+from refref.core.terms import Terms
 from refref.db.pool import Connection
 
 _COLUMNS = "organization_id, program_id, connection_id, name, status, created_at"
@@ -30,6 +33,11 @@ class StoredTerms:
     effective_at: datetime
     body: str
     created_at: datetime
+
+    @property
+    def terms(self) -> Terms:
+        """The terms themselves; they were checked when they were published."""
+        return msgspec.json.decode(self.body, type=Terms)
 
 
 async def insert_program(tx: Connection, made: Program) -> None:

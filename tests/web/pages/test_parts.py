@@ -66,9 +66,12 @@ def test_a_chart_without_money_has_no_scale() -> None:
 
 TERMS = [
     Terms(),
-    Terms(rules=(RewardRule("commission", "first", "fixed", 0, {"jpy": 500}),), duration=Duration("forever", 12)),
     Terms(
-        rules=(RewardRule("commission", "recurring", "percentage", 1_250),),
+        rules=(RewardRule("commission", on="first", kind="fixed", amounts={"jpy": 500}),),
+        duration=Duration("forever", 12),
+    ),
+    Terms(
+        rules=(RewardRule("commission", on="recurring", rate_bps=1_250),),
         duration=Duration("payments", 3),
         hold_days=0,
         attribution_window_days=1,
@@ -79,7 +82,7 @@ TERMS = [
     ),
     Terms(
         rules=(
-            RewardRule("commission", "every", "fixed", 0, {"kwd": 5_120, "usd": 1_000}),
+            RewardRule("commission", kind="fixed", amounts={"kwd": 5_120, "usd": 1_000}),
             RewardRule("more", rate_bps=1),
         )
     ),

@@ -8,7 +8,6 @@ from starlette.responses import RedirectResponse, Response
 
 from refref.core.refusals import Refused
 from refref.core.terms import Terms
-from refref.core.terms_check import terms_from_json
 from refref.db import programs as stored
 from refref.db.programs import StoredTerms
 from refref.flows.programs import create_program, publish_terms
@@ -29,9 +28,7 @@ async def programs(request: Request, viewer: OnConnection) -> Response:
             for program in known
         }
     terms = {program_id: _in_force(versions, viewer) for program_id, versions in latest.items()}
-    words = {
-        program_id: sentences_of(terms_from_json(version.body)) for program_id, version in terms.items() if version
-    }
+    words = {program_id: sentences_of(version.terms) for program_id, version in terms.items() if version}
     return render(request, "programs.html", viewer, programs=known, terms=terms, sentences=words)
 
 
@@ -76,7 +73,7 @@ async def publish(request: Request, viewer: OnConnection, program_id: str) -> Re
     try:
         async with viewer.transaction() as tx:
             last = await stored.latest_terms(tx, viewer.organization_id, program_id)
-            before = terms_from_json(last.body) if last else Terms()
+            before = last.terms if last else Terms()
             await publish_terms(
                 tx,
                 viewer.organization_id,
@@ -103,7 +100,7 @@ async def _program_page(
         if found is None or found.connection_id != viewer.connection_id:
             raise PageNotFound("program")
         versions = await stored.terms_versions(tx, viewer.organization_id, program_id)
-    read = {version.version: terms_from_json(version.body) for version in versions}
+    read = {version.version: version.terms for version in versions}
     return render(
         request,
         "program.html",
