@@ -4,10 +4,10 @@ from decimal import Decimal
 from typing import Any
 
 from refref.sandbox.amounts import percent_bps
+from refref.sandbox.cards import TOKENS
 from refref.sandbox.errors import StripeError
 from refref.sandbox.form import Params, as_integer
 from refref.sandbox.lists import page
-from refref.sandbox.payments import TOKENS
 from refref.sandbox.state import Sandbox
 from refref.sandbox.store import Doc
 
@@ -31,18 +31,25 @@ def _create_product(sb: Sandbox, p: Params, _: str) -> Doc:
 
 def _price(sb: Sandbox, p: Params, product: str) -> Doc:
     recurring = p.nested("recurring")
-    amount = p.integer("unit_amount")
-    if amount is None:
-        raise StripeError("Missing required param: unit_amount.", code="parameter_missing", param="unit_amount")
+    terms = {k: p.data[k] for k in ("unit_amount", "unit_amount_decimal", "tiers") if p.data.get(k)}
+    if p.integer("unit_amount") is None and not p.data.get("unit_amount_decimal"):
+        custom = p.mapping("custom_unit_amount")
+        terms |= {"custom_unit_amount": custom} if custom else {}
+    options = p.mapping("currency_options")
     return sb.create_price(
         product,
         p.required("currency"),
-        amount,
         interval=recurring.required("interval") if recurring.data else None,
         interval_count=recurring.integer("interval_count") or 1,
         tax_behavior=p.text("tax_behavior") or "unspecified",
         nickname=p.text("nickname"),
+        lookup_key=p.text("lookup_key"),
+        transfer_lookup_key=bool(p.flag("transfer_lookup_key")),
+        tiers_mode=p.text("tiers_mode"),
+        transform_quantity=p.mapping("transform_quantity"),
+        options=options,
         metadata=p.mapping("metadata"),
+        **terms,
     )
 
 

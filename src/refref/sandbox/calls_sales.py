@@ -3,21 +3,14 @@
 from typing import Any
 
 from refref.sandbox.calls_catalog import card
+from refref.sandbox.cards import NUMBERS, TOKENS
 from refref.sandbox.errors import StripeError, declined, missing
 from refref.sandbox.form import Params, as_integer
 from refref.sandbox.lists import page
-from refref.sandbox.payments import TOKENS
 from refref.sandbox.session_shape import blank_setup_intent
 from refref.sandbox.state import Sandbox
 from refref.sandbox.store import Doc
 
-CARD_NUMBERS = {
-    "4242424242424242": "visa",
-    "5555555555554444": "mastercard",
-    "378282246310005": "amex",
-    "4000000000000002": "declined",
-    "4000000000000341": "declined",
-}
 SESSION_TEXTS = ("client_reference_id", "customer_email", "customer_creation", "success_url", "cancel_url")
 
 
@@ -84,7 +77,7 @@ def _create_intent(sb: Sandbox, p: Params, _: str) -> Doc:
 
 def _create_method(sb: Sandbox, p: Params, _: str) -> Doc:
     number = p.nested("card").text("number") or p.nested("card").text("token") or "tok_visa"
-    return sb.create_payment_method(CARD_NUMBERS.get(number) or card(sb, number) or "visa")
+    return sb.create_payment_method(NUMBERS.get(number) or card(sb, number) or "visa")
 
 
 def _attach(sb: Sandbox, p: Params, method: str) -> Doc:

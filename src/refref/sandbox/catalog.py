@@ -1,10 +1,10 @@
-"""Products, prices, tax rates, coupons, promotion codes and discounts."""
+"""Products, prices, coupons, promotion codes and discounts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from refref.sandbox.amounts import bps_percent
 from refref.sandbox.errors import StripeError
+from refref.sandbox.prices import currency_options, packages_of, recurring_of, unit_terms
 from refref.sandbox.store import Doc, Store, acted, copy_of
 from refref.sandbox.timeline import months_after
 
@@ -14,32 +14,6 @@ Metadata = Mapping[str, str]
 def merged(old: Mapping[str, str], new: Metadata | None) -> dict[str, str]:
     """Metadata after an update: given keys replace, an empty value deletes."""
     return {k: v for k, v in {**old, **(new or {})}.items() if v != ""}
-
-
-def plan_of(price: Doc) -> Doc:
-    """The old `plan` object of a recurring price."""
-    recurring = price["recurring"]
-    return {
-        "id": price["id"],
-        "object": "plan",
-        "active": price["active"],
-        "amount": price["unit_amount"],
-        "amount_decimal": price["unit_amount_decimal"],
-        "billing_scheme": "per_unit",
-        "created": price["created"],
-        "currency": price["currency"],
-        "interval": recurring["interval"],
-        "interval_count": recurring["interval_count"],
-        "livemode": False,
-        "metadata": price["metadata"],
-        "meter": None,
-        "nickname": price["nickname"],
-        "product": price["product"],
-        "tiers_mode": None,
-        "transform_usage": None,
-        "trial_period_days": None,
-        "usage_type": "licensed",
-    }
 
 
 class Catalog(Store):
@@ -78,87 +52,88 @@ class Catalog(Store):
     @acted("api")
     def create_price(
         self,
+        /,
         product: str,
         currency: str,
-        unit_amount: int,
+        unit_amount: int | None = None,
         *,
         interval: str | None = None,
         interval_count: int = 1,
         id: str | None = None,
         tax_behavior: str = "unspecified",
         nickname: str | None = None,
+        lookup_key: str | None = None,
+        transfer_lookup_key: bool = False,
+        tiers_mode: str | None = None,
+        transform_quantity: Mapping[str, Any] | None = None,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
         metadata: Metadata | None = None,
+        **terms: Any,
     ) -> Doc:
-        """A new price: recurring when it has an interval (day, week, month, year)."""
+        """A new price: recurring when it has an interval (day, week, month, year).
+
+        `terms` instead of `unit_amount`: unit_amount_decimal, tiers (with tiers_mode), custom_unit_amount;
+        `options`: the same by currency.
+        """
         self.find("product", product, "product")
-        recurring: Doc | None = None
-        if interval is not None:
-            recurring = {
-                "interval": interval,
-                "interval_count": interval_count,
-                "meter": None,
-                "trial_period_days": None,
-                "usage_type": "licensed",
-            }
-        price = {
+        if interval is not None and interval not in ("day", "week", "month", "year"):
+            raise StripeError(f"Invalid interval: {interval} (day, week, month or year)", param="recurring[interval]")
+        asked = unit_terms({"unit_amount": unit_amount, **terms})
+        if bool(asked["_tiers"]) != (tiers_mode in ("graduated", "volume")):
+            raise StripeError("tiers go with tiers_mode graduated or volume.", param="tiers_mode")
+        if asked["custom_unit_amount"] and interval is not None:
+            raise StripeError("A price with custom_unit_amount cannot be recurring.", param="custom_unit_amount")
+        price = asked | {
             "id": id or self.ids.make("price"),
             "object": "price",
             "active": True,
-            "billing_scheme": "per_unit",
+            "billing_scheme": "tiered" if asked["_tiers"] else "per_unit",
             "created": self.now,
             "currency": currency.lower(),
-            "custom_unit_amount": None,
             "livemode": False,
-            "lookup_key": None,
+            "lookup_key": self._free_key(lookup_key, transfer=transfer_lookup_key),
             "metadata": merged({}, metadata),
             "nickname": nickname,
             "product": product,
-            "recurring": recurring,
+            "recurring": recurring_of(interval, interval_count),
             "tax_behavior": tax_behavior,
-            "tiers_mode": None,
-            "transform_quantity": None,
-            "type": "one_time" if recurring is None else "recurring",
-            "unit_amount": unit_amount,
-            "unit_amount_decimal": str(unit_amount),
+            "tiers_mode": tiers_mode,
+            "transform_quantity": packages_of(transform_quantity),
+            "type": "one_time" if interval is None else "recurring",
+            "_currency_options": currency_options(options or {}),
         }
         self.put(price)
         self.emit("price.created", price)
         return price
 
-    @acted("api")
-    def update_catalog(self, kind: str, object_id: str, changes: Mapping[str, Any]) -> Doc:
-        """Change the name, metadata, nickname or active flag of a product, price or coupon."""
-        doc = self.find(kind, object_id)
-        wanted = {k: merged(doc["metadata"], v) if k == "metadata" else v for k, v in changes.items()}
-        self.emit(f"{kind}.updated", doc, self.alter(doc, **wanted))
-        return doc
+    def _free_key(self, key: str | None, *, transfer: bool) -> str | None:
+        """A lookup key belongs to one active price; `transfer` takes it from the one that has it."""
+        for price in self.live("price"):
+            if key is not None and price["lookup_key"] == key:
+                if not transfer:
+                    raise StripeError(f"A price (`{price['id']}`) already uses that lookup key.", param="lookup_key")
+                self.emit("price.updated", price, self.alter(price, lookup_key=None))
+        return key
 
     @acted("api")
-    def create_tax_rate(self, rate_bps: int, *, inclusive: bool, name: str = "Tax") -> Doc:
-        """A new tax rate, in hundredths of a percent."""
-        rate = {
-            "id": self.ids.make("tax_rate"),
-            "object": "tax_rate",
-            "active": True,
-            "country": None,
-            "created": self.now,
-            "description": None,
-            "display_name": name,
-            "effective_percentage": None,
-            "flat_amount": None,
-            "inclusive": inclusive,
-            "jurisdiction": None,
-            "jurisdiction_level": None,
-            "livemode": False,
-            "metadata": {},
-            "percentage": bps_percent(rate_bps),
-            "rate_type": "percentage",
-            "state": None,
-            "tax_type": None,
-        }
-        self.put(rate)
-        self.emit("tax_rate.created", rate)
-        return rate
+    def delete_product(self, product: str) -> Doc:
+        """Delete a product that has no prices."""
+        doc = self.find("product", product)
+        if any(price["product"] == product for price in self.live("price")):
+            raise StripeError("This product cannot be deleted because it has one or more user-created prices.")
+        self.remove(doc)
+        self.emit("product.deleted", doc)
+        return {"id": product, "object": "product", "deleted": True}
+
+    @acted("api")
+    def update_catalog(self, kind: str, object_id: str, changes: Mapping[str, Any]) -> Doc:
+        """Change what may change of a product, price, coupon, tax rate or shipping rate; emits `{kind}.updated`."""
+        doc = self.find(kind, object_id)
+        wanted = {k: merged(doc["metadata"], v) if k == "metadata" else v for k, v in changes.items()}
+        before = self.alter(doc, **wanted)
+        if kind != "shipping_rate":
+            self.emit(f"{kind}.updated", doc, {k: v for k, v in before.items() if not k.startswith("_")})
+        return doc
 
     @acted("api")
     def create_coupon(

@@ -5,15 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 from refref.sandbox.amounts import share
+from refref.sandbox.cards import card_named, refusal
 from refref.sandbox.catalog import Metadata, merged
-from refref.sandbox.errors import StripeError, declined
+from refref.sandbox.errors import StripeError
 from refref.sandbox.invoice_lines import LineDraft
 from refref.sandbox.invoice_shape import shipping_cost
-from refref.sandbox.payment_shape import method_id
+from refref.sandbox.prices import amount_of
 from refref.sandbox.renewals import Renewals
 from refref.sandbox.session_shape import (
     blank_session,
-    blank_setup_intent,
     details_of,
     invoice_creation_of,
     items_of,
@@ -48,6 +48,7 @@ class Checkout(Renewals):
         metadata: Metadata | None = None,
         payment_intent_data: Mapping[str, Any] | None = None,
         subscription_data: Mapping[str, Any] | None = None,
+        setup_intent_data: Mapping[str, Any] | None = None,
         invoice_creation: Mapping[str, Any] | None = None,
         discounts: Sequence[Mapping[str, str]] = (),
         tax_rate: str | None = None,
@@ -74,13 +75,15 @@ class Checkout(Renewals):
             "metadata": merged({}, metadata),
             "shipping_cost": shipping_cost(shipping) if shipping else None,
             "_automatic_tax": automatic_tax,
+            "_custom_amount": None,
             "_intent_data": dict(payment_intent_data or {}),
             "_presentment": presentment_currency,
             "_quantities": [int(item.get("quantity", 1)) for item in line_items],
             "_prices": [p["id"] for p in prices],
+            "_setup_data": dict(setup_intent_data or {}),
             "_shipping": shipping,
             "_subscription_data": dict(subscription_data or {}),
-            "_tax_rate": self._automatic_rate(prices) if automatic_tax else tax_rate,
+            "_rates": [self._automatic_rate(prices)] if automatic_tax else [tax_rate] if tax_rate else [],
         }
         if expires_at is not None:
             session["expires_at"] = expires_at
@@ -145,8 +148,8 @@ class Checkout(Renewals):
                 {"id": "di_preview", "_coupon": self.find("coupon", given["coupon"], "discounts[0][coupon]")}
             )
         drafts = self._drafts(session)
-        rate = None if session["_tax_rate"] is None else self.find("tax_rate", session["_tax_rate"], "tax_rate")
-        items = items_of([self.ids.make("item") for _ in drafts], drafts, previews, rate)
+        rates = [[self.find("tax_rate", r, "tax_rate") for r in d.rates or session["_rates"]] for d in drafts]
+        items = items_of([self.ids.make("item") for _ in drafts], drafts, previews, rates, session["currency"])
         totals = session_totals(
             items, session["_shipping"], trial=bool(session["_subscription_data"].get("trial_period_days"))
         )
@@ -158,7 +161,12 @@ class Checkout(Renewals):
             price = self.find("price", price_id)
             rows.append(
                 LineDraft(
-                    price["unit_amount"] * quantity, self.product_name(price), self.now, self.now, price, quantity
+                    amount_of(price, quantity, session["currency"], session["_custom_amount"]),
+                    self.product_name(price),
+                    self.now,
+                    self.now,
+                    price,
+                    quantity,
                 )
             )
         return rows
@@ -180,8 +188,8 @@ class Checkout(Renewals):
         if promotion_code is not None:
             self.alter(doc, discounts=[{"coupon": None, "promotion_code": promotion_code}])
             self._price_session(doc)
-        if doc["mode"] == "subscription" and card == "declined" and doc["amount_total"]:
-            raise declined()
+        if doc["mode"] == "subscription" and doc["amount_total"] and card_named(card).code is not None:
+            raise refusal(card_named(card))
         self._identify(doc, card, email or doc["customer_email"], name)
         if doc["mode"] == "setup":
             self._set_up(doc, card)
@@ -207,13 +215,14 @@ class Checkout(Renewals):
         self.alter(session, customer_details=details_of(known, email, name))
 
     def _set_up(self, session: Doc, card: str) -> None:
-        intent = self.put(
-            blank_setup_intent(self.ids.make("setup_intent"), session["customer"], method_id(card), self.now)
+        data = session["_setup_data"]
+        intent = self.create_setup_intent(
+            customer=session["customer"], metadata=data.get("metadata"), description=data.get("description")
         )
-        self.emit("setup_intent.created", intent)
-        self.alter(intent, status="succeeded")
-        self.emit("setup_intent.succeeded", intent)
         self.alter(session, setup_intent=intent["id"])
+        self.confirm_setup_intent(intent["id"], card=card)
+        if intent["status"] == "requires_action":
+            self.authenticate_setup(intent["id"])
 
     def _start(self, session: Doc, card: str) -> None:
         customer = self.find("customer", session["customer"])
@@ -233,10 +242,12 @@ class Checkout(Renewals):
             trial_days=int(data.get("trial_period_days") or 0) or None,
             coupon=None if given.get("promotion_code") else given.get("coupon"),
             promotion_code=given.get("promotion_code"),
-            tax_rate=session["_tax_rate"],
+            rates=session["_rates"],
             metadata=data.get("metadata"),
         )
         status = "paid" if session["amount_total"] else "no_payment_required"
+        if status == "paid" and self.find("invoice", sub["latest_invoice"])["status"] == "open":
+            status = "unpaid"
         self.alter(session, subscription=sub["id"], invoice=sub["latest_invoice"], payment_status=status)
 
     def _pay_once(self, session: Doc, card: str) -> None:
@@ -247,22 +258,12 @@ class Checkout(Renewals):
             self._redeem(session)
             return
         intent = self._intent_for(session, card)
-        if card == "sepa":
-            charge = self.open_charge(
-                intent["amount"],
-                intent["currency"],
-                card,
-                session["customer"],
-                intent,
-                intent["metadata"],
-                intent["description"],
-            )
-            self.alter(intent, status="processing", processing={"type": "card"}, payment_method=method_id(card))
-            self.emit("payment_intent.processing", intent)
-            self.emit("charge.pending", charge)
-            return
         if not self.pay_intent(intent, card):
-            raise declined()
+            raise refusal(card_named(card))
+        if intent["status"] == "requires_action":
+            self.authenticate(intent["id"])
+        if intent["status"] == "processing":
+            return
         self.alter(session, payment_status="paid")
         self._redeem(session, intent)
 
@@ -279,7 +280,7 @@ class Checkout(Renewals):
             metadata=data.get("metadata"),
             description=data.get("description"),
             invoice=session["_invoice_id"] if invoiced else None,
-            asynchronous=card == "sepa",
+            kind=card_named(card).kind,
         )
         if session["_presentment"]:
             # A made-up rate: only what the buyer saw, never what is booked.
@@ -319,7 +320,7 @@ class Checkout(Renewals):
             currency=session["currency"],
             reason="manual",
             discounts=discounts,
-            tax_rate=session["_tax_rate"],
+            rates=session["_rates"],
             metadata=data["metadata"],
             shipping=session["_shipping"],
             description=data["description"],
@@ -336,15 +337,26 @@ class Checkout(Renewals):
         doc = self.find("checkout.session", session)
         if doc["status"] != "complete" or doc["payment_status"] != "unpaid":
             raise StripeError("This Checkout Session does not wait for a payment.", param="session")
-        intent = self.find("payment_intent", doc["payment_intent"])
-        charge = self.find("charge", intent["latest_charge"])
-        if self.finish_intent(intent, charge, succeeded=self.finish_charge(charge, "sepa", succeeded=succeeded)):
-            self.alter(doc, payment_status="paid")
-            self._redeem(doc, intent)
-            self.emit("checkout.session.async_payment_succeeded", doc)
-        else:
-            self.emit("checkout.session.async_payment_failed", doc)
+        intent = doc["payment_intent"] or self.find("invoice", doc["invoice"])["_payment_intent"]
+        self.settle_payment(intent, succeeded=succeeded)
         return doc
+
+    def intent_done(self, intent: Doc) -> None:
+        """A payment that waited has an outcome: tell the session that it was for."""
+        super().intent_done(intent)
+        for session in self.live("checkout.session"):
+            if session["status"] != "complete" or session["payment_status"] != "unpaid":
+                continue
+            invoice = session["mode"] == "subscription" and session["invoice"] == intent["_invoice"]
+            if session["payment_intent"] != intent["id"] and not invoice:
+                continue
+            if intent["status"] == "succeeded":
+                self.alter(session, payment_status="paid")
+                if session["mode"] == "payment":
+                    self._redeem(session, intent)
+                self.emit("checkout.session.async_payment_succeeded", session)
+            elif intent["status"] == "requires_payment_method":
+                self.emit("checkout.session.async_payment_failed", session)
 
     @acted("api")
     def expire_session(self, session: str) -> Doc:

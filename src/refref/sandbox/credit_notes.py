@@ -6,8 +6,8 @@ from typing import Any
 from refref.sandbox.amounts import share
 from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.errors import StripeError
+from refref.sandbox.invoice_drafts import InvoiceDrafts
 from refref.sandbox.invoice_lines import added
-from refref.sandbox.invoices import Invoices
 from refref.sandbox.store import Doc, acted, listed
 
 # What a credit note starts without.
@@ -32,7 +32,7 @@ def note_amounts(rows: Sequence[Doc]) -> Doc:
     }
 
 
-class CreditNotes(Invoices):
+class CreditNotes(InvoiceDrafts):
     """Corrects invoices that are already finalised."""
 
     @acted("api")

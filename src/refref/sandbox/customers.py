@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from refref.sandbox.catalog import Catalog, Metadata, merged
+from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.errors import missing
 from refref.sandbox.ids import scramble
+from refref.sandbox.rates import Rates
 from refref.sandbox.store import Doc, acted
 
 
@@ -15,7 +16,7 @@ def address(country: str | None) -> Doc | None:
     return {"city": None, "country": country, "line1": None, "line2": None, "postal_code": None, "state": None}
 
 
-class Customers(Catalog):
+class Customers(Rates):
     """The people who buy."""
 
     @acted("api")
@@ -58,7 +59,9 @@ class Customers(Catalog):
             "shipping": None,
             "tax_exempt": "none",
             "test_clock": None,
+            "_balances": {},
             "_card": card,
+            "_method": None,
             "_pending": [],
         }  # fmt: skip
         self.put(customer | more)
@@ -71,11 +74,13 @@ class Customers(Catalog):
         """Change a customer; metadata merges, `card` is the new default card, `country` the address."""
         doc = self.customer(customer)
         if "card" in changes:
-            changes["_card"] = changes.pop("card")
+            changes |= {"_card": changes.pop("card"), "_method": None}
         if "country" in changes:
             changes["address"] = address(changes.pop("country"))
         if "metadata" in changes:
             changes["metadata"] = merged(doc["metadata"], changes["metadata"])
+        if "balance" in changes and doc["currency"]:
+            changes["_balances"] = doc["_balances"] | {doc["currency"]: changes["balance"]}
         before = self.alter(doc, **changes)
         self.emit("customer.updated", doc, {k: v for k, v in before.items() if not k.startswith("_")})
         return doc
@@ -129,7 +134,10 @@ class Customers(Catalog):
         metadata: Metadata | None = None,
     ) -> Doc:
         """Add `amount` to the balance (negative: the merchant owes the customer); emits customer.updated."""
-        before = self.alter(customer, balance=customer["balance"] + amount, currency=customer["currency"] or currency)
+        ending = self.balance_in(customer, currency) + amount
+        own = customer["currency"] or currency
+        balances = customer["_balances"] | {currency: ending}
+        before = self.alter(customer, currency=own, balance=balances.get(own, 0), _balances=balances)
         entry = {
             "id": self.ids.make("customer_balance_transaction"),
             "object": "customer_balance_transaction",
@@ -141,7 +149,7 @@ class Customers(Catalog):
             "customer": customer["id"],
             "customer_account": None,
             "description": description,
-            "ending_balance": customer["balance"],
+            "ending_balance": ending,
             "invoice": invoice,
             "livemode": False,
             "metadata": merged({}, metadata),
@@ -149,8 +157,14 @@ class Customers(Catalog):
         }
         self.put(entry)
         if before:
-            self.emit("customer.updated", customer, before)
+            self.emit("customer.updated", customer, {k: v for k, v in before.items() if k != "_balances"})
         return entry
+
+    def balance_in(self, customer: Doc, currency: str) -> int:
+        """The balance of a customer in one currency (negative: credit)."""
+        if not customer["_balances"] and customer["currency"] in (None, currency):
+            return int(customer["balance"])
+        return int(customer["_balances"].get(currency, 0))
 
     def card_of(self, customer: str | None) -> str:
         """The card a customer pays with."""

@@ -9,7 +9,11 @@ from refref.sandbox.store import Doc
 
 @dataclass(frozen=True, slots=True)
 class LineDraft:
-    """A line before reductions and tax; `amount` in minor units, negative for a credit; instants in unix seconds."""
+    """A line before reductions and tax; `amount` in minor units, negative for a credit; instants in unix seconds.
+
+    `unit`: the decimal unit amount when it is not the price's; `rates`: tax rates of its own instead of the invoice's;
+    `line`: the id of the line when it is on an invoice already.
+    """
 
     amount: int
     description: str
@@ -23,7 +27,56 @@ class LineDraft:
     subscription_item: str | None = None
     invoice_item: str | None = None
     credited: Doc | None = None
+    unit: str | None = None
+    line: str | None = None
+    rates: tuple[str, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
+
+
+def draft_of_item(item: Doc) -> LineDraft:
+    """A pending invoice item as a line to be."""
+    details = (item["parent"] or {}).get("subscription_details", {})
+    return LineDraft(
+        amount=item["amount"],
+        description=item["description"],
+        start=item["period"]["start"],
+        end=item["period"]["end"],
+        price=item["_price"],
+        quantity=item["quantity"],
+        discountable=item["discountable"],
+        proration=item["proration"],
+        subscription=details.get("subscription"),
+        subscription_item=details.get("subscription_item"),
+        invoice_item=item["id"],
+        credited=item["_credited"],
+        unit=item["_unit"],
+        rates=tuple(item["_rates"]),
+        metadata=item["metadata"],
+    )
+
+
+def draft_of_line(line: Doc) -> LineDraft:
+    """A line of a draft invoice as it was before reductions and tax, to be worked out again."""
+    parent = line["parent"]
+    details = parent["subscription_item_details"] or parent["invoice_item_details"]
+    return LineDraft(
+        amount=line["amount"],
+        description=line["description"],
+        start=line["period"]["start"],
+        end=line["period"]["end"],
+        price=line["_price"],
+        quantity=line["quantity"],
+        discountable=line["discountable"],
+        proration=details["proration"],
+        subscription=details["subscription"],
+        subscription_item=details.get("subscription_item"),
+        invoice_item=details["invoice_item"],
+        credited=details["proration_details"]["credited_items"],
+        unit=(line["pricing"] or {}).get("unit_amount_decimal"),
+        line=line["id"],
+        rates=tuple(line["_rates"]),
+        metadata=line["metadata"],
+    )
 
 
 def reductions(drafts: Sequence[LineDraft], discounts: Sequence[Doc]) -> list[list[Doc]]:
@@ -48,22 +101,32 @@ def reductions(drafts: Sequence[LineDraft], discounts: Sequence[Doc]) -> list[li
     return found
 
 
-def tax_of(net: int, rate: Doc | None) -> list[Doc]:
-    """The `taxes` of an amount after discounts, in the shape of today."""
-    if rate is None:
-        return []
-    rate_bps = percent_bps(rate["percentage"])
-    amount = inclusive_tax(net, rate_bps) if rate["inclusive"] else exclusive_tax(net, rate_bps)
-    return [
-        {
-            "amount": amount,
-            "tax_behavior": "inclusive" if rate["inclusive"] else "exclusive",
-            "tax_rate_details": {"tax_rate": rate["id"]},
-            "taxability_reason": "standard_rated",
-            "taxable_amount": net - amount if rate["inclusive"] else net,
-            "type": "tax_rate_details",
-        }
-    ]
+def tax_of(net: int, rates: Sequence[Doc]) -> list[Doc]:
+    """The `taxes` of an amount after discounts, in the shape of today.
+
+    Inclusive rates are taken out of the amount together, exclusive ones are put on what is left.
+    """
+    contained = sum(percent_bps(r["percentage"]) for r in rates if r["inclusive"])
+    inside = inclusive_tax(net, contained)
+    shares = split(abs(inside), [percent_bps(r["percentage"]) for r in rates if r["inclusive"]])
+    parts = iter(shares)
+    found = []
+    for rate in rates:
+        if rate["inclusive"]:
+            amount = next(parts) * (-1 if inside < 0 else 1)
+        else:
+            amount = exclusive_tax(net - inside, percent_bps(rate["percentage"]))
+        found.append(
+            {
+                "amount": amount,
+                "tax_behavior": "inclusive" if rate["inclusive"] else "exclusive",
+                "tax_rate_details": {"tax_rate": rate["id"]},
+                "taxability_reason": "standard_rated",
+                "taxable_amount": net - inside,
+                "type": "tax_rate_details",
+            }
+        )
+    return found
 
 
 def parent_of(draft: LineDraft) -> Doc:
@@ -88,23 +151,31 @@ def item_parent(draft: LineDraft) -> Doc | None:
     return {"subscription_details": details, "type": "subscription_details"}
 
 
-def pricing_of(price: Doc | None, unit_amount: int | None) -> Doc:
+def pricing_of(price: Doc | None, unit: str | None) -> Doc:
     """The `pricing` of a line or invoice item."""
     if price is None:
-        return {"type": "price_details", "unit_amount_decimal": str(unit_amount)} if unit_amount is not None else {}
+        return {"type": "price_details", "unit_amount_decimal": unit} if unit is not None else {}
     return {
         "price_details": {"price": price["id"], "product": price["product"]},
         "type": "price_details",
-        "unit_amount_decimal": None if unit_amount is None else str(unit_amount),
+        "unit_amount_decimal": unit,
     }
 
 
-def line_of(line_id: str, invoice: str, currency: str, draft: LineDraft, reduced: list[Doc], rate: Doc | None) -> Doc:
-    """One finished line."""
-    net = draft.amount - sum(r["amount"] for r in reduced)
-    unit = None if draft.proration else (draft.price["unit_amount"] if draft.price else draft.amount)
+def unit_of(draft: LineDraft) -> str | None:
+    """The decimal unit amount a line shows; a proration shows none."""
     if draft.amount == 0:
-        unit = 0
+        return "0"
+    if draft.proration:
+        return None
+    return draft.unit or (draft.price["unit_amount_decimal"] if draft.price else str(draft.amount))
+
+
+def line_of(
+    line_id: str, invoice: str, currency: str, draft: LineDraft, reduced: list[Doc], rates: Sequence[Doc]
+) -> Doc:
+    """One finished line; `rates` are the tax rates that hold for it."""
+    net = draft.amount - sum(r["amount"] for r in reduced)
     return {
         "id": line_id,
         "object": "line_item",
@@ -120,12 +191,13 @@ def line_of(line_id: str, invoice: str, currency: str, draft: LineDraft, reduced
         "parent": parent_of(draft),
         "period": {"end": draft.end, "start": draft.start},
         "pretax_credit_amounts": [{**r, "type": "discount"} for r in reduced],
-        "pricing": pricing_of(draft.price, unit) or None,
+        "pricing": pricing_of(draft.price, unit_of(draft)) or None,
         "quantity": draft.quantity,
         "quantity_decimal": str(draft.quantity),
         "subtotal": draft.amount,
-        "taxes": tax_of(net, rate),
+        "taxes": tax_of(net, rates),
         "_price": draft.price,
+        "_rates": list(draft.rates),
     }
 
 

@@ -1,4 +1,4 @@
-"""Invoices: drafting, finalising, paying in whole or in part, ending without payment."""
+"""Invoices: items that wait for one, drafting, finalising. Payment is in the next layer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,10 +6,21 @@ from typing import Any
 from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.errors import StripeError
 from refref.sandbox.ids import scramble
-from refref.sandbox.invoice_lines import LineDraft, item_parent, line_of, pricing_of, reductions, totals_of
+from refref.sandbox.invoice_lines import (
+    LineDraft,
+    draft_of_item,
+    item_parent,
+    line_of,
+    pricing_of,
+    reductions,
+    totals_of,
+    unit_of,
+)
 from refref.sandbox.invoice_shape import blank_invoice, embedded_lines, invoice_parent, shipping_cost
+from refref.sandbox.prices import amount_of, terms_in
 from refref.sandbox.refunds import Refunds
 from refref.sandbox.store import Doc, acted, copy_of
+from refref.sandbox.timeline import DAY
 
 
 class Invoices(Refunds):
@@ -23,27 +34,42 @@ class Invoices(Refunds):
         amount: int | None = None,
         price: str | None = None,
         quantity: int = 1,
-        currency: str = "usd",
+        currency: str | None = None,
         description: str | None = None,
         subscription: str | None = None,
+        invoice: str | None = None,
+        discountable: bool | None = None,
+        tax_rates: Sequence[str] = (),
+        period: tuple[int, int] | None = None,
         metadata: Metadata | None = None,
     ) -> Doc:
-        """A pending item for the customer's next invoice of that currency."""
+        """A pending item for the customer's next invoice of that currency, or for the draft `invoice`."""
         self.customer(customer, "customer")
         found = None if price is None else self.find("price", price, "price")
         if found is None and amount is None:
             raise StripeError("Missing required param: amount.", code="parameter_missing", param="amount")
+        money = (currency or (found["currency"] if found else "usd")).lower()
+        start, end = period or (self.now, self.now)
         draft = LineDraft(
-            amount=found["unit_amount"] * quantity if found else int(amount or 0),
+            amount=amount_of(found, quantity, money) if found else int(amount or 0) * quantity,
             description=description or (self.product_name(found) if found else ""),
-            start=self.now,
-            end=self.now,
+            start=start,
+            end=end,
             price=found,
             quantity=quantity,
+            discountable=discountable if discountable is not None else found is not None or int(amount or 0) >= 0,
             subscription=subscription,
+            unit=terms_in(found, money)["unit_amount_decimal"] if found else str(amount),
+            rates=tuple(self.find("tax_rate", r, "tax_rates")["id"] for r in tax_rates),
             metadata=merged({}, metadata),
         )
-        return self.pend(customer, found["currency"] if found else currency.lower(), draft)
+        item = self.pend(customer, money, draft)
+        if invoice is not None:
+            self.put_on_draft(invoice, item)
+        return item
+
+    def put_on_draft(self, invoice: str, item: Doc) -> None:
+        """Called for an item that names its draft; the drafts' layer puts it on."""
 
     def pend(self, customer: str, currency: str, draft: LineDraft) -> Doc:
         """Keep a line for the next invoice; emits invoiceitem.created."""
@@ -64,14 +90,16 @@ class Invoices(Refunds):
             "net_amount": draft.amount,
             "parent": item_parent(draft),
             "period": {"end": draft.end, "start": draft.start},
-            "pricing": pricing_of(draft.price, None if draft.proration else draft.amount) or None,
+            "pricing": pricing_of(draft.price, unit_of(draft)) or None,
             "proration": draft.proration,
             "proration_details": {"discount_amounts": []},
             "quantity": draft.quantity,
             "quantity_decimal": str(draft.quantity),
-            "tax_rates": [],
-            "test_clock": None,
+            "tax_rates": [copy_of(self.find("tax_rate", r)) for r in draft.rates],
+            "test_clock": self.find("customer", customer)["test_clock"],
             "_price": draft.price,
+            "_unit": draft.unit,
+            "_rates": list(draft.rates),
             "_credited": draft.credited,
         }
         self.put(item)
@@ -90,32 +118,17 @@ class Invoices(Refunds):
             details = (item["parent"] or {}).get("subscription_details", {})
             if details.get("subscription") not in (None, subscription):
                 continue
-            found.append(
-                LineDraft(
-                    amount=item["amount"],
-                    description=item["description"],
-                    start=item["period"]["start"],
-                    end=item["period"]["end"],
-                    price=item["_price"],
-                    quantity=item["quantity"],
-                    discountable=item["discountable"],
-                    proration=item["proration"],
-                    subscription=details.get("subscription"),
-                    subscription_item=details.get("subscription_item"),
-                    invoice_item=item["id"],
-                    credited=item["_credited"],
-                    metadata=item["metadata"],
-                )
-            )
+            found.append(draft_of_item(item))
         return found
 
     @acted("api")
     def create_invoice(
         self,
+        /,
         customer: str,
         items: Sequence[Mapping[str, Any]] = (),
         *,
-        currency: str = "usd",
+        currency: str | None = None,
         metadata: Metadata | None = None,
         tax_rate: str | None = None,
         coupon: str | None = None,
@@ -124,26 +137,38 @@ class Invoices(Refunds):
         shipping: int = 0,
         finalize: bool = True,
         description: str | None = None,
+        pending_items: bool = True,
+        days_until_due: int | None = None,
+        subscription: str | None = None,
+        **more: Any,
     ) -> Doc:
-        """A manual invoice of these items and of the customer's pending ones."""
-        for item in items:
-            self.add_invoice_item(customer, currency=currency, **item)
+        """A manual invoice of these items and, unless `pending_items` is False, of the customer's pending ones.
+
+        `subscription` bills what is pending for it. `more`: auto_advance, footer, custom_fields, due_date, number.
+        """
+        buyer = self.customer(customer, "customer")
+        sub = None if subscription is None else self.find("subscription", subscription, "subscription")
         prices = [self.find("price", i["price"], "price") for i in items if "price" in i]
-        money = prices[0]["currency"] if prices else currency.lower()
+        money = (currency or (prices[0]["currency"] if prices else "usd")).lower()
+        for item in items:
+            self.add_invoice_item(customer, **{"currency": money, **item})
         discounts = []
         if coupon or promotion_code:
             discounts.append(self.give_discount(coupon=coupon, promotion_code=promotion_code, customer=customer))
         invoice = self.draft_invoice(
-            self.customer(customer, "customer"),
-            self.pending_drafts(customer, money, None),
+            buyer,
+            self.pending_drafts(customer, money, subscription) if pending_items else [],
             currency=money,
             reason="manual",
             discounts=discounts,
-            tax_rate=tax_rate,
+            rates=[tax_rate] if tax_rate else (),
             metadata=metadata,
             collection_method=collection_method,
             shipping=shipping,
             description=description,
+            days_until_due=days_until_due,
+            subscription=sub,
+            more={"auto_advance": False} | more,
         )
         if finalize:
             self.finalize(invoice)
@@ -157,38 +182,39 @@ class Invoices(Refunds):
         currency: str,
         reason: str,
         discounts: Sequence[Doc] = (),
-        tax_rate: str | None = None,
+        rates: Sequence[str] = (),
         metadata: Metadata | None = None,
         collection_method: str = "charge_automatically",
         shipping: int = 0,
         description: str | None = None,
+        days_until_due: int | None = None,
         subscription: Doc | None = None,
         period: tuple[int, int] | None = None,
         invoice_id: str | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> Doc:
         """A draft with finished lines and totals; emits invoice.created."""
         invoice_id = invoice_id or self.ids.make("invoice")
-        rate = None if tax_rate is None else self.find("tax_rate", tax_rate, "tax_rate")
-        reduced = reductions(drafts, discounts)
-        lines = [
-            self.put(line_of(self.ids.make("line_item"), invoice_id, currency, draft, amounts, rate))
-            for draft, amounts in zip(drafts, reduced, strict=True)
-        ]
-        self._use_items(customer, [d.invoice_item for d in drafts if d.invoice_item is not None], invoice_id)
+        lines = [self.put(line) for line in self.lines_for(invoice_id, currency, drafts, discounts, rates)]
+        self.use_items(customer, [d.invoice_item for d in drafts if d.invoice_item is not None], invoice_id)
         start, end = period or (self.now, self.now)
         invoice = blank_invoice(invoice_id, customer, currency, reason, self.now) | totals_of(lines, shipping)
         invoice |= {
             "collection_method": collection_method,
             "description": description,
             "discounts": [d["id"] for d in discounts],
-            "due_date": self.now + 30 * 86_400 if collection_method == "send_invoice" else None,
+            "default_tax_rates": [copy_of(self.find("tax_rate", r)) for r in rates],
+            "due_date": self.now + (days_until_due or 30) * DAY if collection_method == "send_invoice" else None,
             "metadata": merged({}, metadata),
             "period_end": end,
             "period_start": start,
             "_discounts": copy_of(list(discounts)),
             "_lines": [line["id"] for line in lines],
+            "_rates": list(rates),
+            "_shipping": shipping,
             "lines": embedded_lines(lines, invoice_id),
         }
+        invoice |= dict(more or {})
         if shipping:
             invoice["shipping_cost"] = shipping_cost(shipping)
         if subscription is not None:
@@ -199,7 +225,18 @@ class Invoices(Refunds):
         self.emit("invoice.created", invoice)
         return invoice
 
-    def _use_items(self, customer: Doc, items: Sequence[str], invoice_id: str) -> None:
+    def lines_for(
+        self, invoice: str, currency: str, drafts: Sequence[LineDraft], discounts: Sequence[Doc], rates: Sequence[str]
+    ) -> list[Doc]:
+        """The finished lines of an invoice, not kept yet; `rates` hold where a draft has none of its own."""
+        found = []
+        for draft, reduced in zip(drafts, reductions(drafts, discounts), strict=True):
+            taxed_by = [self.find("tax_rate", rate, "tax_rate") for rate in draft.rates or rates]
+            line_id = draft.line or self.ids.make("line_item")
+            found.append(line_of(line_id, invoice, currency, draft, reduced, taxed_by))
+        return found
+
+    def use_items(self, customer: Doc, items: Sequence[str], invoice_id: str) -> None:
         """These items are pending no more."""
         for item in items:
             self.alter(self.find("invoiceitem", item), invoice=invoice_id)
@@ -222,18 +259,19 @@ class Invoices(Refunds):
         customer = self.find("customer", invoice["customer"])
         sequence = customer["next_invoice_sequence"]
         self.alter(customer, next_invoice_sequence=sequence + 1, currency=customer["currency"] or invoice["currency"])
-        starting = customer["balance"] if use_balance and customer["currency"] == invoice["currency"] else 0
+        starting = self.balance_in(customer, invoice["currency"]) if use_balance else 0
         due, ending = max(0, invoice["total"] + starting), min(0, invoice["total"] + starting)
         page = f"{self.public_url}/invoice/{scramble(invoice['id'], 24)}"
         self.alter(
             invoice,
             status="open",
-            number=f"{customer['invoice_prefix']}-{sequence:04d}",
+            number=invoice["number"] or f"{customer['invoice_prefix']}-{sequence:04d}",
             starting_balance=starting,
             ending_balance=ending,
             amount_due=due,
             amount_remaining=due,
             auto_advance=False,
+            automatically_finalizes_at=None,
             effective_at=self.now,
             hosted_invoice_url=page,
             invoice_pdf=page + "/pdf",
@@ -261,126 +299,14 @@ class Invoices(Refunds):
         )
         self.emit("invoice.paid", invoice)
 
-    @acted("api")
-    def pay_invoice(
-        self, invoice: str, *, amount: int | None = None, card: str | None = None, out_of_band: bool = False
-    ) -> Doc:
-        """Pay an open or uncollectible invoice (a draft is finalised first): all, a part, more, or outside Stripe."""
-        doc = self.find("invoice", invoice)
-        if doc["status"] == "draft":
-            self.finalize(doc)
-            if doc["status"] == "paid":
-                return doc
-        if doc["status"] not in ("open", "uncollectible"):
-            raise StripeError(f"Invoice is {doc['status']} and cannot be paid.", code="invoice_not_editable")
-        if out_of_band:
-            left = doc["amount_remaining"]
-            self.alter(doc, amount_paid=doc["amount_paid"] + left, amount_paid_off_stripe=left, amount_remaining=0)
-            self.settle(doc)
-            self.invoice_paid(doc)
-        else:
-            self.collect(doc, card or self.card_of(doc["customer"]), amount)
-        return doc
-
-    def collect(self, invoice: Doc, card: str, amount: int | None = None, description: str | None = None) -> bool:
-        """Take money for an open invoice with a card; False: declined."""
-        wanted = invoice["amount_remaining"] if amount is None else amount
-        link = self._payment_link(invoice, wanted, description)
-        intent = self.find("payment_intent", link["payment"]["payment_intent"])
-        self.alter(invoice, attempted=True, attempt_count=invoice["attempt_count"] + 1)
-        if not self.pay_intent(intent, card):
-            self.alter(invoice, next_payment_attempt=self.now + 3 * 86_400)
-            self.emit("invoice.payment_failed", invoice)
-            self.invoice_failed(invoice)
-            return False
-        self.receive(invoice, link, intent)
-        return True
-
-    def _payment_link(self, invoice: Doc, wanted: int, description: str | None) -> Doc:
-        """The open invoice_payment of that amount, or a new one with a new payment intent."""
-        links = [self.find("invoice_payment", link) for link in invoice["_links"]]
-        for link in links:
-            if link["status"] == "open" and link["amount_requested"] == wanted:
-                return link
-        text = description or ("Subscription update" if invoice["parent"] else "Invoice payment")
-        intent = self.open_intent(
-            wanted, invoice["currency"], customer=invoice["customer"], description=text, invoice=invoice["id"]
-        )
-        return self.link_payment(invoice, intent, is_default=not links)
-
-    def link_payment(self, invoice: Doc, intent: Doc, *, is_default: bool) -> Doc:
-        """An open invoice_payment between an invoice and a payment intent."""
-        if is_default:
-            self.alter(invoice, _payment_intent=intent["id"])
-        link_id = self.ids.make("invoice_payment")
-        self.alter(invoice, _links=[*invoice["_links"], link_id])
-        return self.put(
-            {
-                "id": link_id,
-                "object": "invoice_payment",
-                "amount_paid": None,
-                "amount_requested": intent["amount"],
-                "created": self.now,
-                "currency": invoice["currency"],
-                "invoice": invoice["id"],
-                "is_default": is_default,
-                "livemode": False,
-                "payment": {"payment_intent": intent["id"], "type": "payment_intent"},
-                "status": "open",
-                "status_transitions": {"canceled_at": None, "paid_at": None},
-            }
-        )
-
-    def receive(self, invoice: Doc, link: Doc, intent: Doc) -> None:
-        """Count a succeeded payment intent towards an invoice; emits the invoice's events and invoice_payment.paid."""
-        amount = intent["amount"]
-        paid = invoice["amount_paid"] + amount
-        over = max(0, paid - invoice["amount_due"])
-        before = self.alter(
-            invoice,
-            amount_paid=paid,
-            amount_overpaid=over,
-            amount_remaining=max(0, invoice["amount_due"] - paid),
-            _charge=intent["latest_charge"],
-            _payment_intent=invoice["_payment_intent"] or intent["id"],
-        )
-        if invoice["amount_remaining"] == 0:
-            self.settle(invoice)
-            self.emit("invoice.payment_succeeded", invoice)
-        else:
-            self.emit("invoice.updated", invoice, {k: v for k, v in before.items() if not k.startswith("_")})
-        transitions = link["status_transitions"] | {"paid_at": self.now}
-        self.alter(link, status="paid", amount_paid=amount, status_transitions=transitions)
-        self.emit("invoice_payment.paid", link)
-        if over:
-            customer = self.find("customer", invoice["customer"])
-            self.move_balance(customer, -over, "invoice_overpaid", currency=invoice["currency"], invoice=invoice["id"])
-        if invoice["status"] == "paid":
-            self.invoice_paid(invoice)
-
     def invoice_paid(self, invoice: Doc) -> None:
         """Called when an invoice is settled; the subscriptions' layer moves its subscription on."""
 
+    def invoice_processing(self, invoice: Doc) -> None:
+        """Called when a bank debit is on its way."""
+
     def invoice_failed(self, invoice: Doc) -> None:
         """Called when a payment was declined; the subscriptions' layer moves its subscription on."""
-
-    @acted("api")
-    def void_invoice(self, invoice: str) -> Doc:
-        """An open or uncollectible invoice is void: nothing is owed."""
-        return self._end(invoice, "void", "voided_at", "invoice.voided")
-
-    @acted("api")
-    def mark_uncollectible(self, invoice: str) -> Doc:
-        """An open invoice is written off; it may still be paid."""
-        return self._end(invoice, "uncollectible", "marked_uncollectible_at", "invoice.marked_uncollectible")
-
-    def _end(self, invoice: str, status: str, moment: str, event: str) -> Doc:
-        doc = self.find("invoice", invoice)
-        if doc["status"] not in ("open", "uncollectible") or doc["status"] == status:
-            raise StripeError(f"Invoice is {doc['status']}.", code="invoice_not_editable")
-        self.alter(doc, status=status, status_transitions=doc["status_transitions"] | {moment: self.now})
-        self.emit(event, doc)
-        return doc
 
     def lines_of(self, invoice: Doc) -> list[Doc]:
         """All lines of an invoice, also those a webhook does not embed."""

@@ -2,10 +2,9 @@
 
 from typing import Any
 
+from refref.sandbox.cards import Card, card_named
 from refref.sandbox.ids import scramble
 from refref.sandbox.store import Doc
-
-LAST4 = {"visa": "4242", "mastercard": "4444", "amex": "0005", "declined": "0002", "sepa": "3000"}
 
 # What a stored card shows of the card on a charge.
 METHOD_CARD = (
@@ -74,34 +73,31 @@ CHARGE_UNSET = (
 )
 
 
-def method_id(card: str) -> str:
-    """The payment method id of a test card."""
-    return f"pm_{scramble('card ' + card, 24)}"
+def method_id(card: str, owner: str | None = None) -> str:
+    """The id of a customer's (or a guest's) payment method for a test card."""
+    return f"pm_{scramble(f'card {card}' + (f' of {owner}' if owner else ''), 24)}"
 
 
-def method_details(card: str) -> Doc:
+def method_details(word: str) -> Doc:
     """A charge's payment_method_details; the fingerprint depends on the card only."""
-    fingerprint = scramble(f"fingerprint {card}", 16)
-    last4 = LAST4.get(card, "1111")
-    if card == "sepa":
-        return {"sepa_debit": {"bank_code": "19043", "branch_code": "", "country": "AT", "fingerprint": fingerprint,
-                               "last4": last4, "mandate": None}, "type": "sepa_debit"}  # fmt: skip
-    brand = card if card in ("mastercard", "amex") else "visa"
+    card = card_named(word)
+    if card.kind != "card":
+        return {card.kind: _bank_details(card), "type": card.kind}
     return {
         "card": {
             "amount_authorized": None,
             "authorization_code": None,
-            "brand": brand,
+            "brand": card.brand,
             "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
             "country": "US",
             "exp_month": 12,
             "exp_year": 2034,
-            "fingerprint": fingerprint,
-            "funding": "credit",
+            "fingerprint": scramble(f"fingerprint {word}", 16),
+            "funding": "debit" if word == "debit" else "credit",
             "installments": None,
-            "last4": last4,
+            "last4": card.last4,
             "mandate": None,
-            "network": brand,
+            "network": card.brand,
             "network_token": {"used": False},
             "network_transaction_id": None,
             "regulated_status": "unregulated",
@@ -110,6 +106,40 @@ def method_details(card: str) -> Doc:
         },
         "type": "card",
     }
+
+
+def _bank_details(card: Card) -> Doc:
+    """What a charge shows of a bank account."""
+    known = {"fingerprint": scramble(f"fingerprint {card.word}", 16), "last4": card.last4, "mandate": None}
+    if card.kind == "sepa_debit":
+        return {"bank_code": "19043", "branch_code": "", "country": "AT", **known}
+    if card.kind == "bacs_debit":
+        return {"sort_code": "108800", **known}
+    del known["mandate"]
+    return {"account_holder_type": "individual", "account_type": "checking", "bank_name": "SAMPLE TEST BANK",
+            "payment_reference": None, "routing_number": "110000000", **known}  # fmt: skip
+
+
+def _method_of(word: str) -> Doc:
+    """What a stored payment method shows."""
+    details = method_details(word)
+    kind = details["type"]
+    shown: Doc = details[kind]
+    if kind == "card":
+        return {
+            **{k: shown[k] for k in METHOD_CARD},
+            "display_brand": shown["brand"],
+            "generated_from": None,
+            "networks": {"available": [shown["brand"]], "preferred": None},
+            "three_d_secure_usage": {"supported": True},
+        }
+    kept = {k: v for k, v in shown.items() if k not in ("mandate", "payment_reference")}
+    if kind == "sepa_debit":
+        kept["generated_from"] = {"charge": None, "setup_attempt": None}
+    if kind == "us_bank_account":
+        kept |= {"financial_connections_account": None, "status_details": {},
+                 "networks": {"preferred": "ach", "supported": ["ach"]}}  # fmt: skip
+    return kept
 
 
 def blank_intent(intent_id: str, now: int) -> Doc:
@@ -171,7 +201,7 @@ def blank_charge(charge_id: str, buyer: Doc, now: int) -> Doc:
 
 def blank_payment_method(method: str, card: str, now: int) -> Doc:
     """A payment method of nobody for a test card."""
-    details = method_details(card)
+    kind = card_named(card).kind
     return {
         "id": method,
         "object": "payment_method",
@@ -183,15 +213,9 @@ def blank_payment_method(method: str, card: str, now: int) -> Doc:
         "created": now,
         "customer": None,
         "customer_account": None,
-        details["type"]: {
-            **{k: details["card"][k] for k in METHOD_CARD},
-            "display_brand": details["card"]["brand"],
-            "generated_from": None,
-            "networks": {"available": [details["card"]["brand"]], "preferred": None},
-            "three_d_secure_usage": {"supported": True},
-        },
+        kind: _method_of(card),
         "livemode": False,
         "metadata": {},
-        "type": details["type"],
+        "type": kind,
         "_card": card,
     }

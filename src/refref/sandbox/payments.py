@@ -1,32 +1,16 @@
-"""Payment intents, charges, test cards and balance transactions: how money comes in."""
+"""Payment intents, charges and balance transactions: how money comes in."""
 
 from refref.sandbox.amounts import share
+from refref.sandbox.cards import card_named, methodless, refusal, unauthenticated
 from refref.sandbox.catalog import Metadata, merged
-from refref.sandbox.customers import Customers
 from refref.sandbox.errors import StripeError, declined
-from refref.sandbox.payment_shape import blank_charge, blank_intent, blank_payment_method, method_details, method_id
+from refref.sandbox.payment_methods import PaymentMethods
+from refref.sandbox.payment_shape import blank_charge, blank_intent, method_details
 from refref.sandbox.store import Doc, acted, copy_of
 from refref.sandbox.timeline import DAY
 
-TOKENS = {
-    "pm_card_visa": "visa",
-    "pm_card_mastercard": "mastercard",
-    "pm_card_amex": "amex",
-    "tok_visa": "visa",
-    "pm_card_chargeDeclined": "declined",
-    "pm_card_visa_chargeDeclined": "declined",
-    "tok_chargeDeclined": "declined",
-    "pm_card_chargeCustomerFail": "declined",
-    "tok_chargeCustomerFail": "declined",
-    "pm_card_createDispute": "disputed",
-    "tok_createDispute": "disputed",
-    "pm_card_createDisputeInquiry": "inquired",
-    "tok_createDisputeInquiry": "inquired",
-}
-DECLINE = "Your card was declined."
 
-
-class Payments(Customers):
+class Payments(PaymentMethods):
     """Takes money by payment intent or by bare charge."""
 
     @acted("api")
@@ -41,29 +25,79 @@ class Payments(Customers):
         metadata: Metadata | None = None,
         description: str | None = None,
         capture: bool = True,
+        off_session: bool = False,
     ) -> Doc:
-        """A payment intent; confirmed, it is paid (or only authorised) at once or the card is declined (402)."""
+        """A payment intent; confirmed, it is paid (or only authorised) at once or the card is declined (402).
+
+        A card that wants authentication leaves it `requires_action`; with `off_session` it is declined.
+        """
+        if amount <= 0:
+            raise StripeError("Invalid positive integer", code="parameter_invalid_integer", param="amount")
         if customer is not None:
             self.customer(customer, "customer")
         intent = self.open_intent(amount, currency, customer=customer, metadata=metadata, description=description)
         if not capture:
             self.alter(intent, capture_method="manual")
-        if confirm and not self.pay_intent(intent, card or self.card_of(customer)):
-            raise declined()
+        if confirm:
+            self._confirm(intent, card, off_session=off_session)
         return intent
 
+    def _confirm(self, intent: Doc, card: str | None, *, off_session: bool) -> None:
+        word = card or self.card_of(intent["customer"])
+        if not card_named(word).present:
+            raise methodless()
+        if not self.pay_intent(intent, word):
+            raise refusal(card_named(word))
+        if off_session and intent["status"] == "requires_action":
+            self.finish_intent(intent, None, error=unauthenticated())
+            raise unauthenticated()
+
     @acted("api")
-    def confirm_payment_intent(self, payment_intent: str, *, card: str | None = None) -> Doc:
+    def confirm_payment_intent(self, payment_intent: str, *, card: str | None = None, off_session: bool = False) -> Doc:
         """Pay an open payment intent."""
         intent = self.find("payment_intent", payment_intent)
-        if intent["status"] not in ("requires_payment_method", "requires_confirmation"):
+        if intent["status"] not in ("requires_payment_method", "requires_confirmation", "requires_action"):
             raise StripeError(
                 f"You cannot confirm this PaymentIntent because it has a status of {intent['status']}.",
                 code="payment_intent_unexpected_state",
             )
-        if not self.pay_intent(intent, card or self.card_of(intent["customer"])):
-            raise declined()
+        self._confirm(intent, card, off_session=off_session)
         return intent
+
+    @acted("nobody")
+    def authenticate(self, payment_intent: str, *, succeeded: bool = True) -> Doc:
+        """The buyer passes (or fails) the bank's check that a payment intent waits for."""
+        intent = self.find("payment_intent", payment_intent)
+        if intent["status"] != "requires_action":
+            raise StripeError("This PaymentIntent does not wait for authentication.", param="payment_intent")
+        if succeeded:
+            self.alter(intent, next_action=None)
+            self._charge_intent(intent, "visa" if intent["_card"] is None else intent["_card"])
+        else:
+            error = StripeError(
+                "We are unable to authenticate your payment method. Please choose a different payment method.",
+                code="payment_intent_authentication_failure",
+            )
+            self.finish_intent(intent, None, error=error)
+        self.intent_done(intent)
+        return intent
+
+    @acted("nobody")
+    def settle_payment(self, payment_intent: str, *, succeeded: bool = True) -> Doc:
+        """The bank answers for a payment intent that is `processing`."""
+        intent = self.find("payment_intent", payment_intent)
+        if intent["status"] != "processing":
+            raise StripeError("This PaymentIntent is not processing.", param="payment_intent")
+        charge = self.find("charge", intent["latest_charge"])
+        if self.finish_charge(charge, str(intent["_card"]), succeeded=succeeded):
+            self.finish_intent(intent, charge)
+        else:
+            self.finish_intent(intent, charge, error=declined())
+        self.intent_done(intent)
+        return intent
+
+    def intent_done(self, intent: Doc) -> None:
+        """Called when a payment that waited has an outcome; the layers above move what it was for."""
 
     @acted("api")
     def capture_payment_intent(self, payment_intent: str) -> Doc:
@@ -76,7 +110,7 @@ class Payments(Customers):
         self.emit("charge.captured", charge)
         self._book(charge)
         self.alter(intent, amount_capturable=0)
-        self.finish_intent(intent, charge, succeeded=True)
+        self.finish_intent(intent, charge)
         return intent
 
     @acted("api")
@@ -88,23 +122,6 @@ class Payments(Customers):
         self.alter(intent, status="canceled", canceled_at=self.now)
         self.emit("payment_intent.canceled", intent)
         return intent
-
-    @acted("api")
-    def create_payment_method(self, card: str, *, customer: str | None = None) -> Doc:
-        """A payment method for a test card, attached to a customer when one is named."""
-        method = blank_payment_method(self.ids.make("payment_method"), card, self.now)
-        self.put(method)
-        return self.attach_payment_method(method["id"], customer) if customer else method
-
-    @acted("api")
-    def attach_payment_method(self, payment_method: str, customer: str) -> Doc:
-        """Keep a payment method for a customer, who pays with it from now on."""
-        method = self.find("payment_method", payment_method)
-        owner = self.customer(customer, "customer")
-        before = self.alter(method, customer=customer)
-        self.alter(owner, _card=method["_card"])
-        self.emit("payment_method.attached", method, before)
-        return method
 
     @acted("api")
     def create_charge(
@@ -119,9 +136,11 @@ class Payments(Customers):
     ) -> Doc:
         """A bare charge, without a payment intent."""
         card = card or self.card_of(customer)
+        if not card_named(card).present:
+            raise methodless()
         charge = self.open_charge(amount, currency, card, customer, None, metadata, description)
         if not self.finish_charge(charge, card):
-            raise declined()
+            raise refusal(card_named(card), charge=charge["id"])
         return charge
 
     @acted("api")
@@ -141,7 +160,7 @@ class Payments(Customers):
         metadata: Metadata | None = None,
         description: str | None = None,
         invoice: str | None = None,
-        asynchronous: bool = False,
+        kind: str = "card",
     ) -> Doc:
         """A payment intent that waits for its payment; emits payment_intent.created."""
         intent_id = self.ids.make("payment_intent")
@@ -153,7 +172,8 @@ class Payments(Customers):
             "description": description,
             "metadata": merged({}, metadata),
             "payment_details": order,
-            "payment_method_types": ["sepa_debit" if asynchronous else "card"],
+            "payment_method_types": [kind],
+            "_card": None,
             "_invoice": invoice,
         }
         self.put(intent)
@@ -161,7 +181,27 @@ class Payments(Customers):
         return intent
 
     def pay_intent(self, intent: Doc, card: str) -> bool:
-        """Charge an intent with a card; emits the charge's and the intent's events. False: declined."""
+        """Charge an intent with a card; emits the charge's and the intent's events. False: declined.
+
+        A bank debit leaves it `processing`, a card that wants authentication `requires_action`.
+        """
+        kind = card_named(card)
+        self.alter(intent, _card=card)
+        if not kind.present:
+            return self.finish_intent(intent, None, error=methodless())
+        if kind.action:
+            page = {"return_url": None, "url": f"{self.public_url}/authenticate/{intent['id']}"}
+            self.alter(
+                intent,
+                status="requires_action",
+                payment_method=self.method_for(intent["customer"], card),
+                next_action={"redirect_to_url": page, "type": "redirect_to_url"},
+            )
+            self.emit("payment_intent.requires_action", intent)
+            return True
+        return self._charge_intent(intent, card)
+
+    def _charge_intent(self, intent: Doc, card: str) -> bool:
         charge = self.open_charge(
             intent["amount"],
             intent["currency"],
@@ -171,25 +211,33 @@ class Payments(Customers):
             intent["metadata"],
             intent["description"],
         )
+        if card_named(card).settles_late:
+            self.alter(
+                intent, status="processing", processing={"type": "card"}, payment_method=charge["payment_method"]
+            )
+            self.emit("payment_intent.processing", intent)
+            self.emit("charge.pending", charge)
+            return True
         capture = intent["capture_method"] != "manual"
         paid = self.finish_charge(charge, card, capture=capture)
         if paid and not capture:
             self.alter(intent, status="requires_capture", amount_capturable=intent["amount"])
             self.emit("payment_intent.amount_capturable_updated", intent)
             return True
-        return self.finish_intent(intent, charge, succeeded=paid)
+        return self.finish_intent(intent, charge, error=None if paid else refusal(card_named(card)))
 
-    def finish_intent(self, intent: Doc, charge: Doc, *, succeeded: bool) -> bool:
-        """Bring an intent to the outcome of its charge."""
-        if succeeded:
-            self.alter(intent, status="succeeded", amount_received=intent["amount"], processing=None,
+    def finish_intent(self, intent: Doc, charge: Doc | None, *, error: StripeError | None = None) -> bool:
+        """Bring an intent to the outcome of its charge; an error sends it back for another payment method."""
+        if error is None and charge is not None:
+            self.alter(intent, status="succeeded", amount_received=intent["amount"], processing=None, next_action=None,
                        payment_method=charge["payment_method"], last_payment_error=None)  # fmt: skip
             self.emit("payment_intent.succeeded", intent)
-        else:
-            error = declined().body("")["error"] | {"charge": charge["id"]}
-            self.alter(intent, status="requires_payment_method", last_payment_error=error, processing=None)
-            self.emit("payment_intent.payment_failed", intent)
-        return succeeded
+            return True
+        shown = (error or declined()).body("")["error"] | ({"charge": charge["id"]} if charge else {})
+        self.alter(intent, status="requires_payment_method", last_payment_error=shown, processing=None,
+                   next_action=None)  # fmt: skip
+        self.emit("payment_intent.payment_failed", intent)
+        return False
 
     def open_charge(
         self,
@@ -213,8 +261,9 @@ class Payments(Customers):
             "description": description,
             "metadata": merged({}, metadata),
             "payment_intent": intent["id"] if intent else None,
-            "payment_method": method_id(card),
+            "payment_method": self.method_for(customer, card),
             "payment_method_details": method_details(card),
+            "_card": card,
             "_invoice": intent["_invoice"] if intent else None,
         }
         self.put(charge)
@@ -226,19 +275,21 @@ class Payments(Customers):
 
     def finish_charge(self, charge: Doc, card: str, *, succeeded: bool = True, capture: bool = True) -> bool:
         """Settle a pending charge; emits charge.succeeded and charge.updated, or charge.failed."""
-        if card == "declined" or not succeeded:
+        kind = card_named(card)
+        if kind.code is not None or not succeeded:
+            error = refusal(kind)
             outcome = {
                 "advice_code": "try_again_later",
                 "network_advice_code": None,
                 "network_decline_code": "01",
                 "network_status": "declined_by_network",
-                "reason": "generic_decline",
+                "reason": kind.reason or kind.code or "generic_decline",
                 "risk_level": "normal",
                 "seller_message": "The bank did not return any further details.",
                 "type": "issuer_declined",
             }
             self.change_charge(
-                charge, status="failed", failure_code="card_declined", failure_message=DECLINE, outcome=outcome
+                charge, status="failed", failure_code=error.code, failure_message=error.message, outcome=outcome
             )
             self.emit("charge.failed", charge)
             return False

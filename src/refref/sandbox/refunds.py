@@ -1,8 +1,8 @@
 """Refunds, disputes and fraud warnings: how money goes back."""
 
+from refref.sandbox.cards import card_named
 from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.errors import StripeError
-from refref.sandbox.payment_shape import method_id
 from refref.sandbox.payments import Payments
 from refref.sandbox.store import Doc, acted, copy_of
 from refref.sandbox.timeline import DAY
@@ -55,11 +55,11 @@ class Refunds(Payments):
     """Refunds and disputes of charges."""
 
     def _book(self, charge: Doc) -> None:
-        """A charge of the card "disputed" or "inquired" is disputed as soon as it is paid."""
+        """A charge of a card that is made for it is disputed as soon as it is paid."""
         super()._book(charge)
-        for card in ("disputed", "inquired"):
-            if charge["payment_method"] == method_id(card):
-                self.dispute(charge["id"], inquiry=card == "inquired")
+        card = card_named(charge["_card"])
+        if card.dispute is not None:
+            self.dispute(charge["id"], reason=card.dispute, inquiry=card.inquiry)
 
     @acted("api")
     def refund(
@@ -68,11 +68,18 @@ class Refunds(Payments):
         *,
         amount: int | None = None,
         reason: str | None = None,
-        status: str = "succeeded",
+        status: str | None = None,
         metadata: Metadata | None = None,
     ) -> Doc:
-        """Refund a payment, wholly when no amount is given."""
-        return self.refund_charge(self.charge_of(payment), amount, reason, status, metadata)
+        """Refund a payment, wholly when no amount is given; the status depends on the card unless it is given."""
+        charge = self.charge_of(payment)
+        usual = card_named(charge["_card"]).refund
+        made = self.refund_charge(
+            charge, amount, reason, status or ("succeeded" if usual == "failed" else usual), metadata
+        )
+        if status is None and usual == "failed":
+            self.fail_refund(made["id"])
+        return made
 
     def refund_charge(
         self, charge: Doc, amount: int | None, reason: str | None, status: str, metadata: Metadata | None = None

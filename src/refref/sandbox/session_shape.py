@@ -47,12 +47,19 @@ UNSET = (
 )
 
 
-def items_of(ids: Sequence[str], drafts: Sequence[LineDraft], discounts: Sequence[Doc], rate: Doc | None) -> list[Doc]:
-    """The line items (`item` objects) of a session."""
+def items_of(
+    ids: Sequence[str],
+    drafts: Sequence[LineDraft],
+    discounts: Sequence[Doc],
+    rates: Sequence[Sequence[Doc]],
+    currency: str,
+) -> list[Doc]:
+    """The line items (`item` objects) of a session; `rates` are the tax rates of each."""
     rows = []
-    for item_id, draft, reduced in zip(ids, drafts, reductions(drafts, discounts), strict=True):
+    reduced_by = reductions(drafts, discounts)
+    for item_id, draft, reduced, taxed_by in zip(ids, drafts, reduced_by, rates, strict=True):
         discount = sum(r["amount"] for r in reduced)
-        taxes = tax_of(draft.amount - discount, rate)
+        taxes = tax_of(draft.amount - discount, taxed_by)
         tax = sum(t["amount"] for t in taxes)
         on_top = sum(t["amount"] for t in taxes if t["tax_behavior"] == "exclusive")
         rows.append(
@@ -64,7 +71,7 @@ def items_of(ids: Sequence[str], drafts: Sequence[LineDraft], discounts: Sequenc
                 "amount_subtotal": draft.amount,
                 "amount_tax": tax,
                 "amount_total": draft.amount - discount + on_top,
-                "currency": draft.price["currency"] if draft.price else "usd",
+                "currency": currency,
                 "description": draft.description,
                 "metadata": {},
                 "price": draft.price,

@@ -1,8 +1,7 @@
 """The shape of a subscription and the arithmetic of a change in the middle of a period."""
 
-from collections.abc import Sequence
-
-from refref.sandbox.amounts import percent_bps, share
+from refref.sandbox.amounts import percent_bps, share, split
+from refref.sandbox.prices import amount_of
 from refref.sandbox.store import Doc, listed
 
 # What a subscription starts without.
@@ -72,10 +71,10 @@ def blank_subscription(sub_id: str, customer: str, currency: str, items: list[Do
     }  # fmt: skip
 
 
-def proration_amounts(old: Doc, new: Doc, discounts: Sequence[Doc], now: int) -> tuple[int, int]:
-    """Credit (negative) for the unused time of `old`, charge for the rest of `new`; percentage discounts included."""
-    credit = -share(_gross(old, discounts), old["current_period_end"] - now, _length(old))
-    charge = share(_gross(new, discounts), new["current_period_end"] - now, _length(new))
+def proration_amounts(sub: Doc, old: Doc, new: Doc, at: int) -> tuple[int, int]:
+    """Credit (negative) for the unused time of `old`, charge for the rest of `new`; discounts included."""
+    credit = -share(_gross(sub, old), max(0, old["current_period_end"] - at), _length(old))
+    charge = share(_gross(sub, new), max(0, new["current_period_end"] - at), _length(new))
     return credit, charge
 
 
@@ -83,10 +82,18 @@ def _length(item: Doc) -> int:
     return int(item["current_period_end"] - item["current_period_start"])
 
 
-def _gross(item: Doc, discounts: Sequence[Doc]) -> int:
-    """A full period of an item after percentage discounts."""
-    amount: int = item["price"]["unit_amount"] * item["quantity"]
-    for discount in discounts:
-        if discount["_coupon"]["percent_off"] is not None:
-            amount -= share(amount, percent_bps(discount["_coupon"]["percent_off"]), 10_000)
+def _gross(sub: Doc, item: Doc) -> int:
+    """A full period of an item after discounts; an amount off is spread over the subscription's items."""
+    amount = amount_of(item["price"], item["quantity"], sub["currency"])
+    others = [
+        amount_of(row["price"], row["quantity"], sub["currency"])
+        for row in sub["items"]["data"]
+        if row["id"] != item["id"]
+    ]
+    for discount in sub["_discounts"]:
+        coupon = discount["_coupon"]
+        if coupon["percent_off"] is not None:
+            amount -= share(amount, percent_bps(coupon["percent_off"]), 10_000)
+        elif amount > 0:
+            amount -= split(min(coupon["amount_off"], amount + sum(others)), [amount, *others])[0]
     return amount

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from refref.sandbox.catalog import Metadata, merged, plan_of
+from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.credit_notes import CreditNotes
 from refref.sandbox.errors import StripeError
 from refref.sandbox.invoice_lines import LineDraft
 from refref.sandbox.payment_shape import method_id
+from refref.sandbox.prices import amount_of, plan_of
 from refref.sandbox.store import NOBODY, Doc, acted, copy_of
 from refref.sandbox.subscription_shape import blank_subscription, proration_amounts, public
 from refref.sandbox.timeline import DAY, period_end
@@ -45,7 +46,7 @@ class Subscriptions(CreditNotes):
         status = "incomplete" if paying == "declined" and collection_method == "charge_automatically" else "active"
         return self.start_subscription(
             buyer, wanted, status, paying, trial_days=trial_days, coupon=coupon, promotion_code=promotion_code,
-            tax_rate=tax_rate, metadata=metadata, collection_method=collection_method,
+            rates=[tax_rate] if tax_rate else (), metadata=metadata, collection_method=collection_method,
         )  # fmt: skip
 
     def start_subscription(
@@ -58,7 +59,7 @@ class Subscriptions(CreditNotes):
         trial_days: int | None = None,
         coupon: str | None = None,
         promotion_code: str | None = None,
-        tax_rate: str | None = None,
+        rates: Sequence[str] = (),
         metadata: Metadata | None = None,
         collection_method: str = "charge_automatically",
     ) -> Doc:
@@ -85,7 +86,8 @@ class Subscriptions(CreditNotes):
             "trial_end": trial_end,
             "trial_start": self.now if trial_end else None,
             "_card": own,
-            "_tax_rate": tax_rate,
+            "default_tax_rates": [copy_of(self.find("tax_rate", r, "default_tax_rates")) for r in rates],
+            "_rates": list(rates),
         }
         self.put(sub)
         if coupon or promotion_code:
@@ -132,7 +134,7 @@ class Subscriptions(CreditNotes):
             currency=sub["currency"],
             reason=reason,
             discounts=sub["_discounts"],
-            tax_rate=sub["_tax_rate"],
+            rates=sub["_rates"],
             collection_method=sub["collection_method"],
             subscription=sub,
             period=period,
@@ -157,7 +159,7 @@ class Subscriptions(CreditNotes):
         name = self.product_name(item["price"])
         trial = sub["status"] == "trialing"
         return LineDraft(
-            amount=0 if trial else item["price"]["unit_amount"] * item["quantity"],
+            amount=0 if trial else amount_of(item["price"], item["quantity"], sub["currency"]),
             description=f"Free trial for {item['quantity']} × {name}" if trial else f"{item['quantity']} × {name}",
             start=item["current_period_start"],
             end=item["current_period_end"],
@@ -251,7 +253,7 @@ class Subscriptions(CreditNotes):
 
     def _prorate(self, sub: Doc, row: Doc, old: Doc, behavior: str) -> None:
         fresh = row["current_period_start"] != old["current_period_start"]
-        credit, charge = proration_amounts(old, row, sub["_discounts"], self.now)
+        credit, charge = proration_amounts(sub, old, row, self.now)
         name = self.product_name(row["price"])
         if behavior != "none":
             self._pend_proration(sub, row, old, credit, f"Unused time on {self.product_name(old['price'])}")

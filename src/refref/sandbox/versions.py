@@ -7,7 +7,7 @@ version asked for. Acacia carries both the old and the new shape of an invoice, 
 from collections.abc import Callable
 from typing import Any
 
-from refref.sandbox.catalog import plan_of
+from refref.sandbox.prices import plan_of
 from refref.sandbox.store import Doc, listed
 
 VERSIONS = (
