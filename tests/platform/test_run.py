@@ -19,7 +19,8 @@ def checkout(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "requirements", folder / "requirements")
     for kind in ("runtime", "dev"):
         shutil.copy(folder / "requirements" / f"{kind}.lock", folder / ".venv" / f"refref-{kind}.lock")
-    (folder / ".venv" / "refref-chromium-tried").touch()
+    for name in ("chromium", "stripe-cli"):
+        (folder / ".venv" / f"refref-{name}-tried").touch()
     for name in ("python", "ruff", "mypy", "lint-imports", "pytest"):
         program = binaries / name
         program.write_text(f'#!/bin/sh\necho "{name} $*"\n[ "$FAILS" != {name} ]\n')
