@@ -1,0 +1,167 @@
+"""From what a rule is worth to what each beneficiary gets: shares, caps, what is taken back, and the state."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from math import floor
+
+from oracle import fraud
+from oracle.cases import Books, Case, Earned, Given, Outcome, lines_of
+from oracle.counted import CountedPayments
+from oracle.sums import divide, exchange, gone_of, half_up, period_of, rate_of, step, to_step
+from oracle.values import Worth
+from oracle.worlds import DAY, Line, World
+from refref.core.terms import Cap, RewardRule
+
+REFEREE = "referee"  # what is given to the customer
+
+
+def award(
+    world: World,
+    case: Case,
+    rule: RewardRule,
+    lines: list[Line],
+    worth: Worth | None,
+    books: Books,
+    counted: CountedPayments,
+    now: int,
+) -> Outcome:
+    """What the rule gives whom, capped, less what went back. `worth` None: a discount or feature."""
+    key = case.conversion.key
+    if worth is None:
+        granted: list[Given] = [Given(who, "", 0) for who, _ in _shares(case, rule, 0)]
+        is_cut = False
+    elif worth.reason:
+        return Outcome(key, rule.rule_id, worth.reason)
+    else:
+        capped = _capped(world, case, rule, worth, books)
+        if isinstance(capped, str):
+            return Outcome(key, rule.rule_id, capped)
+        granted, is_cut = capped
+    gone = _gone(case, lines)
+    state = _state(world, case, rule, gone, counted, now)
+    total = sum(one.amount_minor for one in granted)
+    taken = total if state in ("rejected", "expired") else min(total, half_up(total * gone))
+    backs = divide(taken, [one.amount_minor for one in granted])
+    given = tuple(replace(one, reversed_minor=back) for one, back in zip(granted, backs, strict=True))
+    books.earned += [
+        Earned(case.conversion, rule.rule_id, one.beneficiary, one.currency, one.amount_minor - one.reversed_minor)
+        for one in given
+        if one.amount_minor
+    ]
+    return Outcome(key, rule.rule_id, "", given, state, is_cut)
+
+
+def _shares(case: Case, rule: RewardRule, amount: int) -> list[tuple[str, int]]:
+    referrer = case.conversion.bond.participant.participant_id
+    if rule.to == "referrer":
+        return [(referrer, amount)]
+    if rule.to == "referee":
+        return [(REFEREE, amount)]
+    names = [referrer if share.participant == "referrer" else share.participant for share in rule.split]
+    return list(zip(names, divide(amount, [share.share_bps for share in rule.split]), strict=True))
+
+
+def _gone(case: Case, lines: list[Line]) -> Fraction:
+    payment = case.conversion.payment
+    if payment is None:
+        return Fraction(0)
+    is_all = len(lines) == len(lines_of(case.conversion))
+    return gone_of(payment, case.terms, None if is_all else lines)
+
+
+def _state(world: World, case: Case, rule: RewardRule, gone: Fraction, counted: CountedPayments, now: int) -> str:
+    at, terms, payment = case.conversion.at, case.terms, case.conversion.payment
+    review = world.reviews.get((case.conversion.key, rule.rule_id), "")
+    if review == "rejected":
+        return "rejected"
+    if rule.expires_days is not None and now >= at + rule.expires_days * DAY:
+        return "expired"
+    if gone == 1:
+        return "reversed"
+    if payment is not None and any(one.outcome in ("open", "inquiry") for one in payment.disputes):
+        return "held"
+    event = case.event(rule.event) if rule.event else None
+    by_person = "manual" in (
+        rule.approval or terms.approval,
+        "automatic" if event is None else event.verification,
+    )
+    found = fraud.found_in_referral(world, case.conversion, terms)
+    found |= fraud.found_among_others(case.conversion, terms, counted)
+    is_suspect = "hold" in found.values()
+    if (by_person or is_suspect) and review != "approved":
+        return "held"
+    hold_days = terms.hold_days if rule.hold_days is None else rule.hold_days
+    return "pending" if now < at + hold_days * DAY else "payable"
+
+
+def _capped(world: World, case: Case, rule: RewardRule, worth: Worth, books: Books) -> tuple[list[Given], bool] | str:
+    """The shares after every cap, and whether one was cut; or why nothing is left."""
+    given: list[Given] = []
+    is_cut = False
+    reason = "rounds_to_zero"
+    for who, share in _shares(case, rule, worth.amount_minor):
+        amount = share
+        for on in ("reward", "customer", "participant", "program"):
+            for cap in case.terms.caps:
+                if cap.on != on or (cap.rules and rule.rule_id not in cap.rules) or amount == 0:
+                    continue
+                if on == "participant" and who == REFEREE:
+                    continue
+                left = _left(world, case, cap, who, worth.currency, amount, books, rule, given)
+                if left is None:
+                    return "no_cap_for_currency"
+                amount = min(amount, left)
+        if amount < share:
+            is_cut, reason = True, "cap_reached"
+        if amount > 0:
+            given.append(Given(who, worth.currency, amount))
+    return (given, is_cut) if given else reason
+
+
+def _left(
+    world: World,
+    case: Case,
+    cap: Cap,
+    who: str,
+    currency: str,
+    amount: int,
+    books: Books,
+    rule: RewardRule,
+    shares: list[Given],
+) -> int | None:
+    """What a cap leaves for an amount; None where it has no amount for the currency and none can be converted."""
+    conversion = case.conversion
+    of_others = [
+        one
+        for one in books.earned
+        if (not cap.rules or one.rule_id in cap.rules)
+        and period_of(one.conversion.at, cap.period) == period_of(conversion.at, cap.period)
+        and (cap.on != "customer" or one.conversion.customer.referee_id == conversion.customer.referee_id)
+        and (cap.on != "participant" or one.beneficiary == who)
+    ]
+    # The earlier shares of the same reward count whole.
+    own = [
+        Earned(conversion, rule.rule_id, one.beneficiary, currency, one.amount_minor)
+        for one in shares
+        if cap.on != "participant" or one.beneficiary == who
+    ]
+    earlier = [] if cap.on == "reward" else of_others + own
+    if currency in cap.amounts:
+        used = sum(one.net_minor for one in earlier if one.currency == currency)
+        return max(0, cap.amounts[currency] - used)
+    terms = case.terms.currency
+    target = terms.base if terms.base in cap.amounts else min(cap.amounts)
+    rate = rate_of(world, terms, currency, target, conversion.at)
+    if rate is None:
+        return None
+    used = 0
+    for one in earlier:
+        own_rate = rate_of(world, terms, one.currency, target, one.conversion.at)
+        if one.currency == target or (one.currency not in cap.amounts and own_rate is not None):
+            used += to_step(exchange(one.net_minor, own_rate or Fraction(1), one.currency, target), target)
+    left = max(0, cap.amounts[target] - used)
+    if to_step(exchange(amount, rate, currency, target), target) <= left:
+        return amount
+    return floor(exchange(left, 1 / rate, target, currency) / step(currency)) * step(currency)
