@@ -5,6 +5,20 @@ import hashlib
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 PREFIXES = {
+    "application": "ca_",
+    "bank_account": "ba_",
+    "billing.credit_grant": "credgr_",
+    "card": "card_",
+    "entitlements.active_entitlement": "ent_",
+    "entitlements.feature": "feat_",
+    "payment": "py_",
+    "payment_refund": "pyr_",
+    "payout": "po_",
+    "person": "person_",
+    "product_feature": "prodft_",
+    "topup": "tu_",
+    "transfer": "tr_",
+    "transfer_reversal": "trr_",
     "balance_transaction": "txn_",
     "charge": "ch_",
     "checkout.session": "cs_test_",

@@ -1,16 +1,15 @@
 """Payment intents, charges and balance transactions: how money comes in."""
 
-from refref.sandbox.amounts import share
+from refref.sandbox.balance import Balance
 from refref.sandbox.cards import card_named, methodless, refusal, unauthenticated
 from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.errors import StripeError, declined
 from refref.sandbox.payment_methods import PaymentMethods
 from refref.sandbox.payment_shape import blank_charge, blank_intent, method_details
 from refref.sandbox.store import Doc, acted, copy_of
-from refref.sandbox.timeline import DAY
 
 
-class Payments(PaymentMethods):
+class Payments(PaymentMethods, Balance):
     """Takes money by payment intent or by bare charge."""
 
     @acted("api")
@@ -307,8 +306,7 @@ class Payments(PaymentMethods):
 
     def _book(self, charge: Doc) -> None:
         """The money of a captured charge lands on the merchant's balance; emits charge.updated."""
-        fee = share(charge["amount"], 290, 10_000) + 30
-        entry = self.balance_entry(charge["amount"], charge, "charge", fee=fee)
+        entry = self.balance_entry(charge["amount"], charge, "charge")
         self.emit("charge.updated", charge, self.change_charge(charge, balance_transaction=entry["id"]))
 
     def change_charge(self, charge: Doc, **changes: object) -> Doc:
@@ -318,30 +316,6 @@ class Payments(PaymentMethods):
             intent = self.find("payment_intent", charge["payment_intent"])
             self.alter(intent, _charges=[copy_of(charge)])
         return before
-
-    def balance_entry(self, amount: int, source: Doc, kind: str, *, fee: int = 0, category: str | None = None) -> Doc:
-        """A balance transaction: what the source did to the merchant's own balance."""
-        details = {"amount": fee, "application": None, "currency": source["currency"], "description": "Processing fees",
-                   "type": "stripe_fee"}  # fmt: skip
-        entry = {
-            "id": self.ids.make("balance_transaction"),
-            "object": "balance_transaction",
-            "amount": amount,
-            "available_on": self.now + 2 * DAY,
-            "balance_type": "payments",
-            "created": self.now,
-            "currency": source["currency"],
-            "description": source.get("description"),
-            "exchange_rate": None,
-            "fee": fee,
-            "fee_details": [details] if fee else [],
-            "net": amount - fee,
-            "reporting_category": category or kind,
-            "source": source["id"],
-            "status": "pending",
-            "type": kind,
-        }
-        return self.put(entry)
 
     def charge_of(self, payment: str) -> Doc:
         """The successful charge behind a charge, payment intent, invoice or session id."""

@@ -1,21 +1,30 @@
 """`Sandbox`: all the layers, the agenda of what is due, and the clock that only `advance` moves."""
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from refref.sandbox.accounts import Accounts
 from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.checkout import Checkout
 from refref.sandbox.errors import StripeError
-from refref.sandbox.store import API_VERSION, Doc, acted
+from refref.sandbox.oauth import OAuth
+from refref.sandbox.store import API_VERSION, HOME_ACCOUNT, Doc, acted
 from refref.sandbox.subscriptions import EXPIRES_AFTER, LIVE
 from refref.sandbox.timeline import DAY, instant, months_after
 
+MONEY_DUE: dict[str, Callable[[OAuth, str], None]] = {
+    "release_funds": OAuth.release_funds,
+    "payout_leaves": OAuth.payout_leaves,
+    "payout_arrives": OAuth.payout_arrives,
+    "automatic_payout": OAuth.automatic_payout,
+}
 
-class Sandbox(Checkout):
+
+class Sandbox(OAuth, Checkout):
     """A stateful Stripe account in test mode; see the package for what each method emits."""
 
     def __init__(
@@ -26,15 +35,41 @@ class Sandbox(Checkout):
         path: Path | str | None = None,
         public_url: str = "http://127.0.0.1:8420",
         api_version: str = API_VERSION,
+        home: "Sandbox | None" = None,
+        account_id: str = HOME_ACCOUNT,
     ) -> None:
         self._agenda: list[tuple[int, int, str, str]] = []
         self._planned = 0
-        super().__init__(clock_start=clock_start, seed=seed, path=path, public_url=public_url, api_version=api_version)
+        super().__init__(
+            clock_start=clock_start,
+            seed=seed,
+            path=path,
+            public_url=public_url,
+            api_version=api_version,
+            home=home,
+            account_id=account_id,
+        )
+        self.accounts = Accounts(self) if home is None else home.accounts
+        self._plan_money_again()
         for sub in self.live("subscription"):
             self._plan_again(sub)
         for session in self.live("checkout.session"):
             if session["status"] == "open":
                 self.plan(session["expires_at"], "expire_session", session["id"])
+
+    def _plan_money_again(self) -> None:
+        """Put money that is on its way back on the agenda, and open the accounts that were kept."""
+        for entry in self.live("balance_transaction"):
+            if entry["status"] == "pending":
+                self.plan(entry["available_on"], "release_funds", entry["id"])
+            self.booked(entry)
+        for payout in self.live("payout"):
+            if payout["status"] == "pending" and payout["method"] == "standard":
+                self.plan(payout["created"] + DAY, "payout_leaves", payout["id"])
+            if payout["status"] in ("pending", "in_transit"):
+                self.plan(payout["arrival_date"], "payout_arrives", payout["id"])
+        if self.accounts.home is self:
+            self.accounts.open_kept()
 
     def _plan_again(self, sub: Doc) -> None:
         """Put a kept subscription back on the agenda."""
@@ -54,15 +89,22 @@ class Sandbox(Checkout):
     def advance(self, to: int | str | datetime) -> Doc:
         """Move the clock and do everything that falls due, in order of time; returns how many events came of it."""
         target = instant(to)
+        if self.accounts.home is not self:
+            return self.accounts.home.advance(target)
         if target < self.now:
             raise ValueError("the clock only moves forward")
-        before = len(self.events)
+        before = sum(len(each.events) for each in self.accounts.members)
+        self._pass_time(target)
+        for other in self.accounts.members[1:]:
+            other._pass_time(target)
+        return {"now": target, "events": sum(len(each.events) for each in self.accounts.members) - before}
+
+    def _pass_time(self, target: int) -> None:
         while self._agenda and self._agenda[0][0] <= target:
             at, _, what, object_id = heapq.heappop(self._agenda)
             self.now = max(self.now, at)
             self._due(at, what, object_id)
         self.now = target
-        return {"now": target, "events": len(self.events) - before}
 
     def advance_by(self, *, days: int = 0, hours: int = 0, months: int = 0) -> Doc:
         """`advance` by calendar months, then days and hours."""
@@ -73,6 +115,8 @@ class Sandbox(Checkout):
             self.renew(object_id, at)
         elif what == "trial_will_end":
             self.trial_will_end(object_id)
+        elif what in MONEY_DUE:
+            MONEY_DUE[what](self, object_id)
         elif what == "expire":
             self.expire_incomplete(object_id)
         elif self.find("checkout.session", object_id)["status"] == "open":

@@ -177,6 +177,13 @@ class Store:
         self._kinds[key[0]] = [d for d in self._kinds[key[0]] if d is not doc]
         self._mark_dirty(*key, {})
 
+    def forget_all(self) -> None:
+        """Forget every document and note."""
+        for kind, object_id in [*self._docs, *((k, n) for k, kept in self._notes.items() for n in kept)]:
+            self._mark_dirty(kind, object_id, {})
+        for kept in (self._docs, self._kinds, self._notes):
+            kept.clear()
+
     # notes: what is kept beside Stripe's objects (answers of idempotency keys, deliveries on their way)
 
     def notes(self, kind: str) -> dict[str, Doc]:
@@ -207,7 +214,6 @@ class Store:
         data: Doc = {"object": copy_of(doc)}
         if previous is not None:
             data["previous_attributes"] = copy_of(previous)
-        waiting = sum(1 for e in self.live("webhook_endpoint") if wants(e, kind))
         event = {
             "id": self.ids.make("event"),
             "object": "event",
@@ -215,18 +221,20 @@ class Store:
             "created": self.now,
             "data": data,
             "livemode": False,
-            "pending_webhooks": waiting,
+            "pending_webhooks": self.open_endpoints(kind),
             "request": dict(self.request or NOBODY),
             "type": kind,
         }
+        if self.home is not self:
+            event["_account"] = self.account_id
         self.put(event)
         for tell in (*self.listeners, *witness.events):
             tell(event)
-        self.echo(event)
         return event
 
-    def echo(self, event: Doc) -> None:
-        """Called after each event; the accounts' layer tells the platforms this account is connected to."""
+    def open_endpoints(self, kind: str) -> int:
+        """How many endpoints want that type of event."""
+        return sum(1 for e in self.live("webhook_endpoint") if wants(e, kind))
 
     @contextmanager
     def requested(self, request_id: str, idempotency_key: str | None) -> Iterator[None]:
