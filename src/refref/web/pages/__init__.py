@@ -14,6 +14,7 @@ from refref.web.pages import (
     participants,
     payments,
     programs,
+    rates,
     rewards,
     set_up,
     settings,
@@ -34,6 +35,7 @@ _MODULES = (
     programs,
     events,
     settings,
+    rates,
     why,
 )
 

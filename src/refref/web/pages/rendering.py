@@ -16,6 +16,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from refref.core.estimates import present_rate
 from refref.db.reports import CodeRow
 from refref.web.money_format import grouped_text, money_text
 from refref.web.pages import words
@@ -56,6 +57,7 @@ def _environment() -> Environment:
     environment.globals.update(
         asset=asset,
         instant_of=instant_of,
+        present_rate=present_rate,
         words=words,
         reward_status=words.reward_status,
         decision_status=words.decision_status,
