@@ -65,6 +65,7 @@ _BY_STATUS: Mapping[int, Mapping[str, str]] = {
         "invalid_api_key": "Not a Stripe secret or restricted key",
         "invalid_choice": "Not one of the choices",
         "invalid_currency": "Not a currency",
+        "invalid_criteria": "The criteria cannot be used",
         "invalid_customer": "Not a Stripe customer id",
         "invalid_clock": "Not a setting of the test clock",
         "invalid_email": "Not an e-mail address",
