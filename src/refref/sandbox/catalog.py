@@ -106,6 +106,28 @@ class Catalog(Store):
         self.emit("price.created", price)
         return price
 
+    def price_for(self, item: Mapping[str, Any], param: str) -> Doc:
+        """The price an item names, or a new one of its `price_data`."""
+        if item.get("price"):
+            price = self.find("price", str(item["price"]), param)
+            if not price["active"]:
+                raise StripeError(f"The price specified is inactive: {price['id']}.", param=param)
+            return price
+        if not item.get("price_data"):
+            raise StripeError(f"Missing required param: {param}.", code="parameter_missing", param=param)
+        data = item["price_data"]
+        product = data.get("product") or self.create_product(data["product_data"]["name"])["id"]
+        recurring = data.get("recurring") or {}
+        price = self.create_price(
+            product,
+            data["currency"],
+            interval=recurring.get("interval"),
+            interval_count=int(recurring.get("interval_count", 1)),
+            tax_behavior=data.get("tax_behavior") or "unspecified",
+            **{k: data[k] for k in ("unit_amount", "unit_amount_decimal") if k in data},
+        )
+        return self.find("price", price["id"])
+
     def _free_key(self, key: str | None, *, transfer: bool) -> str | None:
         """A lookup key belongs to one active price; `transfer` takes it from the one that has it."""
         for price in self.live("price"):

@@ -20,6 +20,7 @@ from refref.sandbox.session_shape import (
     session_totals,
 )
 from refref.sandbox.store import Doc, acted
+from refref.sandbox.subscriptions import Terms
 
 # What a merchant may say of a session that is kept as said.
 KEPT = (
@@ -102,7 +103,7 @@ class Checkout(Renewals):
             raise StripeError("Invalid mode: must be one of payment, setup, subscription", param="mode")
         if mode != "setup" and not line_items:
             raise StripeError("Missing required param: line_items.", code="parameter_missing", param="line_items")
-        prices = [self._price_of(item) for item in line_items]
+        prices = [self.price_for(item, "line_items[0][price]") for item in line_items]
         recurring = any(p["recurring"] for p in prices)
         if mode == "payment" and recurring:
             raise StripeError(
@@ -111,21 +112,6 @@ class Checkout(Renewals):
         if mode == "subscription" and not recurring:
             raise StripeError("You must provide a recurring price in `subscription` mode.", param="line_items")
         return prices
-
-    def _price_of(self, item: Mapping[str, Any]) -> Doc:
-        if "price" in item:
-            return self.find("price", item["price"], "line_items[0][price]")
-        data = item["price_data"]
-        product = data.get("product") or self.create_product(data["product_data"]["name"])["id"]
-        recurring = data.get("recurring") or {}
-        price = self.create_price(
-            product,
-            data["currency"],
-            int(data["unit_amount"]),
-            interval=recurring.get("interval"),
-            interval_count=int(recurring.get("interval_count", 1)),
-        )
-        return self.find("price", price["id"])
 
     def _automatic_rate(self, prices: Sequence[Doc]) -> str:
         """The sandbox's one automatic tax: 10 %, inside the price when the price says inclusive."""
@@ -232,23 +218,36 @@ class Checkout(Renewals):
                 recurring.append({"price": price_id, "quantity": quantity})
             else:
                 self.add_invoice_item(customer["id"], price=price_id, quantity=quantity)
-        data = session["_subscription_data"]
         given = session["discounts"][0] if session["discounts"] else {}
         sub = self.start_subscription(
             customer,
             recurring,
             "incomplete",
             card,
-            trial_days=int(data.get("trial_period_days") or 0) or None,
-            coupon=None if given.get("promotion_code") else given.get("coupon"),
-            promotion_code=given.get("promotion_code"),
-            rates=session["_rates"],
-            metadata=data.get("metadata"),
+            self._terms_of(session, given),
         )
         status = "paid" if session["amount_total"] else "no_payment_required"
         if status == "paid" and self.find("invoice", sub["latest_invoice"])["status"] == "open":
             status = "unpaid"
         self.alter(session, subscription=sub["id"], invoice=sub["latest_invoice"], payment_status=status)
+
+    def _terms_of(self, session: Doc, discount: Mapping[str, str | None]) -> Terms:
+        data = session["_subscription_data"]
+        anchor, trial_end = data.get("billing_cycle_anchor"), data.get("trial_end")
+        trial = data.get("trial_settings", {}).get("end_behavior", {})
+        return Terms(
+            trial_days=int(data.get("trial_period_days") or 0) or None,
+            trial_end=None if trial_end is None else int(trial_end),
+            coupon=None if discount.get("promotion_code") else discount.get("coupon"),
+            promotion_code=discount.get("promotion_code"),
+            rates=session["_rates"],
+            metadata=data.get("metadata"),
+            description=data.get("description"),
+            currency=session["currency"],
+            billing_cycle_anchor=None if anchor is None else int(anchor),
+            proration_behavior=data.get("proration_behavior") or "create_prorations",
+            missing_payment_method=trial.get("missing_payment_method") or "create_invoice",
+        )
 
     def _pay_once(self, session: Doc, card: str) -> None:
         if session["_automatic_tax"] or session["invoice_creation"]["enabled"]:

@@ -254,6 +254,6 @@ class InvoiceDrafts(Dunning):
     def collect_final(self, invoice: Doc) -> None:
         """Take the money for a final invoice, if that is how it is collected."""
         if invoice["status"] == "open" and invoice["collection_method"] == "charge_automatically":
-            self.collect(invoice, self.card_for(invoice))
-        elif invoice["status"] == "open":
-            self.emit("invoice.sent", invoice)
+            first = invoice["billing_reason"] == "subscription_create"
+            text = ("Subscription creation" if first else "Subscription update") if invoice["parent"] else None
+            self.collect(invoice, self.card_for(invoice), description=text)

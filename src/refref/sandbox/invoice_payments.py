@@ -58,6 +58,10 @@ class InvoicePayments(Invoices):
             return False
         return True
 
+    def await_payment(self, invoice: Doc, description: str) -> None:
+        """An open invoice whose payment intent the buyer confirms later."""
+        self._payment_link(invoice, invoice["amount_remaining"], description, self.card_for(invoice))
+
     def _not_paid(self, invoice: Doc, *, action: bool) -> None:
         """An attempt failed; emits invoice.payment_failed, and .payment_action_required when the buyer can help."""
         self.alter(invoice, next_payment_attempt=self.next_attempt(invoice))
