@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Lifespan
 
-from refref.sandbox import calls_billing, calls_catalog, calls_sales, witness
+from refref.sandbox import calls_billing, calls_catalog, calls_sales, payment_pages, witness
 from refref.sandbox.accepted import ACCEPTED
 from refref.sandbox.answers import Api, as_json, struck
 from refref.sandbox.errors import StripeError, rate_limited
@@ -76,15 +76,16 @@ def create_app(
     """The API (and `extra` routes: the control page); `keys` limits who may call."""
     wire = Wire(sandbox, tuple(keys))
     routes: list[BaseRoute] = list(extra)
-    for method, path, call in all_calls():
-        accepts = ACCEPTED.get(f"{method} {path}", frozenset())
+    accepted = ACCEPTED | payment_pages.ACCEPTED
+    for method, path, call in (*all_calls(), *payment_pages.CALLS):
+        accepts = accepted.get(f"{method} {path}", frozenset())
         routes.append(Route(path, _endpoint(wire, call, accepts), methods=[method]))
     routes.append(Route("/{path:path}", _unrecognized(wire), methods=["GET", "POST", "DELETE"]))
     return Api(routes=routes, lifespan=lifespan)
 
 
 def all_calls() -> Iterable[tuple[str, str, Call]]:
-    """Every call: method, path, function."""
+    """Every public call: method, path, function."""
     for calls in (calls_catalog.CALLS, calls_sales.CALLS, calls_billing.CALLS):
         yield from calls
     for name, shelf in SHELVES.items():
