@@ -20,23 +20,45 @@ from typing import Any
 
 import httpx
 
-from refref.core.terms import Terms
+from refref.core.terms import Duration, RewardRule, Terms
 from refref.db import connections, organizations, reports
 from refref.db.pool import Connection, Database
 from refref.flows import accounts, api_keys, participants, programs
 from refref.flows import connections as connection_flows
 from refref.flows.connections import NewConnection
 from refref.passwords import hash_password
-from refref.sample_codes import PROMOTION_CODES, REFCODES
+from refref.sandbox.sample_cast import PROMOTERS, Promoter
 from refref.settings import Settings, load_settings
 from refref.stripe.readers import events_to_enable
 from refref.vault import Vault
 
 EMAIL = "demo@example.com"
 ACTOR = "system"
-BEFORE_HISTORY = timedelta(days=400)  # the sandbox's history is younger
+BEFORE_HISTORY = timedelta(days=450)  # the sandbox's history is younger
 METADATA_KEY = "refref_connection_id"
 ACCOUNT_FILE = "demo_account.json"
+
+
+FRIENDS_TERMS = Terms(
+    rules=(RewardRule(rule_id="thank-you", on="first", kind="fixed", amounts={"usd": 1500, "eur": 1400, "jpy": 2000}),),
+    duration=Duration("payments", 1),
+)
+
+
+def _europe_terms(first_bps: int) -> Terms:
+    rules = (
+        RewardRule(rule_id="first-sale", on="first", rate_bps=first_bps),
+        RewardRule(rule_id="renewals", on="recurring", rate_bps=1_000),
+    )
+    return Terms(rules=rules, duration=Duration("months", 24), hold_days=14)
+
+
+# Each program of the sample promoters: its name, whom its participants are, and its terms with their age in days.
+PROGRAMS: dict[str, tuple[str, str, tuple[tuple[int, Terms], ...]]] = {
+    "affiliates": ("Sample Affiliates", "affiliate", ((450, Terms()),)),
+    "friends": ("Sample Friends", "referrer", ((450, FRIENDS_TERMS),)),
+    "europe": ("Sample Resellers Europe", "affiliate", ((450, _europe_terms(3_000)), (120, _europe_terms(2_500)))),
+}
 
 
 class CannotSetUp(Exception):
@@ -154,51 +176,82 @@ async def _account(database: Database, vault: Vault, sandbox: Sandbox, data_dir:
         connection = await connection_flows.create_connection(
             tx, vault, shop.organization_id, given, actor=ACTOR, now=now
         )
-        await _create_program(tx, shop.organization_id, connection.connection_id, promotion_codes, now)
+        for program in PROGRAMS:
+            await _create_program(tx, shop.organization_id, connection.connection_id, program, promotion_codes, now)
         account = Account(shop.organization_id, connection.connection_id, EMAIL, password, key.secret)
         _keep(path, account)  # before the commit: an account without its password would be of no use
     return account
 
 
 async def _create_program(
-    tx: Connection, organization_id: str, connection_id: str, promotion_codes: dict[str, str], now: datetime
+    tx: Connection,
+    organization_id: str,
+    connection_id: str,
+    key: str,
+    promotion_codes: dict[str, str],
+    now: datetime,
 ) -> None:
-    since = now - BEFORE_HISTORY
+    """One program with every version of its terms and all its participants."""
+    name, kind, versions = PROGRAMS[key]
     program, _ = await programs.create_program(
         tx,
         organization_id,
         connection_id=connection_id,
-        name="Sample partners",
-        terms=Terms(),
-        effective_at=None,
+        name=name,
+        terms=versions[0][1],
+        effective_at=now - timedelta(days=versions[0][0]),
         actor=ACTOR,
         now=now,
     )
-    for number, refcode in enumerate(REFCODES, start=1):
-        made, _ = await participants.create_participant(
+    for days, terms in versions[1:]:
+        await programs.publish_terms(
             tx,
             organization_id,
-            program_id=program.program_id,
-            kind="referrer" if number % 4 == 0 else "affiliate",
-            name=f"Sample Partner {number}",
-            email=f"partner{number}@example.com",
-            refcode=refcode,
+            program.program_id,
+            terms=terms,
+            effective_at=now - timedelta(days=days),
+            actor=ACTOR,
+            now=now,
+        )
+    for promoter in PROMOTERS:
+        if promoter.program == key:
+            await _create_participant(tx, organization_id, program.program_id, kind, promoter, promotion_codes, now)
+
+
+async def _create_participant(
+    tx: Connection,
+    organization_id: str,
+    program_id: str,
+    kind: str,
+    promoter: Promoter,
+    promotion_codes: dict[str, str],
+    now: datetime,
+) -> None:
+    since = now - BEFORE_HISTORY
+    made, _ = await participants.create_participant(
+        tx,
+        organization_id,
+        program_id=program_id,
+        kind=kind,
+        name=promoter.name,
+        email=promoter.email,
+        refcode=promoter.refcode,
+        created_at=since,
+        actor=ACTOR,
+        now=now,
+    )
+    known = promotion_codes.get((promoter.promotion_code or "").lower())
+    if known is not None:
+        await participants.add_code(
+            tx,
+            organization_id,
+            made.participant_id,
+            code_kind="promotion_code",
+            code=known,
             created_at=since,
             actor=ACTOR,
             now=now,
         )
-        for code in PROMOTION_CODES:
-            if code.lower().startswith(f"{refcode}-") and code.lower() in promotion_codes:
-                await participants.add_code(
-                    tx,
-                    organization_id,
-                    made.participant_id,
-                    code_kind="promotion_code",
-                    code=promotion_codes[code.lower()],
-                    created_at=since,
-                    actor=ACTOR,
-                    now=now,
-                )
 
 
 async def _connect(
@@ -232,8 +285,6 @@ async def _connect(
         )
     account = Account(**{**_fields(account), "webhook_secret": made["secret"]})
     _keep(data_dir / ACCOUNT_FILE, account)
-    live = {"refcodes": REFCODES, "promotion_codes": PROMOTION_CODES}
-    await sandbox.call("POST", "/_sandbox/live", json=live)
     await sandbox.call("POST", "/_sandbox/deliver_all", json={"endpoint": made["id"]})
     return account
 

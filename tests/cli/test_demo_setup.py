@@ -14,11 +14,11 @@ import pytest
 from refref import demo_setup
 from refref.db.pool import Database
 from refref.demo_setup import Addresses, CannotSetUp
-from refref.sample_codes import PROMOTION_CODES, REFCODES
 from refref.sandbox import Sandbox
 from refref.sandbox.control import Control, control_routes
 from refref.sandbox.deliveries import Deliveries
-from refref.sandbox.sample import open_shop
+from refref.sandbox.sample_cast import PROMOTERS
+from refref.sandbox.sample_shop import open_shop
 from refref.sandbox.wire import create_app as create_sandbox_app
 from refref.settings import MasterKey, Settings
 from refref.web.app import create_app
@@ -57,9 +57,11 @@ async def opened_demo(dsn: str, data_dir: Path) -> AsyncIterator[Demo]:
     database = await Database.open(dsn, max_size=4)
     app = create_app(settings, database)
     sandbox = Sandbox(clock_start="2026-01-01T00:00:00Z", seed=7)
-    open_shop(sandbox, PROMOTION_CODES)
-    for refcode in REFCODES[:2]:
-        sandbox.sell(price="price_sample_template_usd", customer_creation="always", client_reference_id=refcode)
+    open_shop(sandbox, PROMOTERS)
+    for promoter in (PROMOTERS[0], PROMOTERS[-1]):
+        sandbox.sell(
+            price="price_sample_template_usd", customer_creation="always", client_reference_id=promoter.refcode
+        )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app)) as client:
 
         async def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
@@ -88,8 +90,10 @@ def test_the_first_run_makes_a_shop_whose_history_arrives(database: str, tmp_pat
             ]
             assert printed["webhook_url"] == f"{HERE.url}/stripe/webhooks/{printed['connection_id']}"
             assert (tmp_path / "demo_account.json").stat().st_mode & 0o777 == 0o600
-            assert await demo.count("participant") == len(REFCODES)
-            assert await demo.count("participant_code") == len(REFCODES) + len(PROMOTION_CODES)
+            assert await demo.count("program") == 3
+            assert await demo.count("participant") == len(PROMOTERS) == 40
+            with_two = sum(1 for promoter in PROMOTERS if promoter.promotion_code)
+            assert await demo.count("participant_code") == 40 + with_two
             await demo.deliveries.drained()
             while (await pump_once(demo.database, lambda: demo.sandbox.now)).events:
                 pass

@@ -146,7 +146,7 @@ def test_duplicates_shuffles_and_losses(sb: Sandbox) -> None:
 
 
 def test_a_history_is_streamed_whole(sb: Sandbox) -> None:
-    seed(sb, 3, "2026-02-01T00:00:00+00:00", "2026-08-01T00:00:00+00:00", ["amy", "bob"], ["AMY10"])
+    seed(sb, 3, "2026-02-01T00:00:00+00:00", "2026-08-01T00:00:00+00:00", customers=60)
     listener = Listener()
     endpoint = sb.create_webhook_endpoint("http://shop.test/hook")["id"]
 

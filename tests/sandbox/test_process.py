@@ -41,7 +41,8 @@ def running(folder: Path, *flags: str, ends: signal.Signals = signal.SIGTERM) ->
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with running(tmp_path_factory.mktemp("sandbox"), "--seed", "3", "--refcodes", "amy,bob") as client:
+    small = ("--seed", "3", "--customers", "60")
+    with running(tmp_path_factory.mktemp("sandbox"), *small, "--refcodes", "amy,bob") as client:
         yield client
 
 
@@ -141,7 +142,8 @@ def test_the_whole_history_goes_to_a_new_endpoint_and_everything_survives(tmp_pa
     listener = Listener()
     url, stop = serve(listener.app)
     auth = {"authorization": f"Bearer {KEY}"}
-    with running(tmp_path, "--seed", "3") as client:
+    with running(tmp_path, "--seed", "3", "--customers", "60") as client:
+        do(client, "advance", hours=0)  # answered when the history is written
         events = client.get("/_sandbox/state").json()["events"]
         fields = {"url": f"{url}/hook", "enabled_events[0]": "*", "api_version": "2024-06-20"}
         endpoint = client.post("/v1/webhook_endpoints", data=fields, headers=auth).json()
@@ -155,7 +157,7 @@ def test_the_whole_history_goes_to_a_new_endpoint_and_everything_survives(tmp_pa
     assert count == sum(1 for _ in listener.ids)
     assert events > count > 1000  # this version does not know invoice_payment.paid
     assert {json.loads(b)["api_version"] for b in listener.bodies} == {"2024-06-20"}
-    with running(tmp_path, "--seed", "3") as client:
+    with running(tmp_path, "--seed", "3", "--customers", "60") as client:
         assert client.get("/_sandbox/state").json()["events"] >= events
         assert client.get("/_sandbox/state").json()["endpoints"][0]["id"] == endpoint["id"]
 

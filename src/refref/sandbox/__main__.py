@@ -2,7 +2,7 @@
 
 import argparse
 import asyncio
-import random
+import gc
 import signal
 import sys
 import time
@@ -18,13 +18,22 @@ from refref.sandbox.control import Control, control_routes
 from refref.sandbox.deliveries import Deliveries
 from refref.sandbox.errors import StripeError
 from refref.sandbox.pages import Pages, local
-from refref.sandbox.sample import seed, tick
+from refref.sandbox.sample import History
+from refref.sandbox.sample_cast import PROMOTERS, Promoter, promoters_of
+from refref.sandbox.sample_plan import CUSTOMERS
+from refref.sandbox.sample_traffic import Traffic
 from refref.sandbox.state import Sandbox
 from refref.sandbox.store import API_VERSION
 from refref.sandbox.timeline import instant, months_after
 from refref.sandbox.wire import create_app
 
-HISTORY_MONTHS = 6
+HISTORY_MONTHS = 14
+# The history is written a slice at a time, so that pages get their turns and deliveries keep up with it.
+SLICE_SECONDS = 0.02
+ON_THEIR_WAY_MAX = 64
+KEEPING_UP_SECONDS = 0.2
+WAIT_FOR_LISTENER_SECONDS = 2.0
+BUSY_SECONDS = 3600  # after so long of live traffic, things happen ten times more rarely
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,17 +46,18 @@ def parser() -> argparse.ArgumentParser:
         "--key", action="append", default=[], help="accepted API key, repeatable; any test key without it"
     )
     flags.add_argument("--seed", type=int, help="write the sample history of this seed into an empty sandbox")
+    flags.add_argument("--customers", type=int, default=CUSTOMERS, help=f"how many buy in the history ({CUSTOMERS})")
     flags.add_argument(
         "--clock-start", help="ISO instant; start of the history, or where the clock stands without --seed"
     )
     flags.add_argument(
         "--api-version", default=API_VERSION, help="the account's version: of events, and of calls that name none"
     )
-    flags.add_argument("--live-traffic", action="store_true", help="a sale every few seconds to a minute")
+    flags.add_argument("--live-traffic", action="store_true", help="a sale, a sign-up or the like every few seconds")
     flags.add_argument(
-        "--refcodes", default="", help="comma-separated codes for the sample customers' client_reference_id"
+        "--refcodes", default="", help="comma-separated codes for the sample sales, instead of the sample promoters'"
     )
-    flags.add_argument("--promotion-codes", default="", help="comma-separated promotion codes to create and use")
+    flags.add_argument("--promotion-codes", default="", help="comma-separated promotion codes of their owners")
     return flags
 
 
@@ -56,8 +66,8 @@ def split_codes(text: str) -> list[str]:
     return [code.strip() for code in text.split(",") if code.strip()]
 
 
-def open_sandbox(args: argparse.Namespace) -> Sandbox:
-    """The kept sandbox, or a new one with its history."""
+def open_sandbox(args: argparse.Namespace, promoters: Sequence[Promoter]) -> tuple[Sandbox, History | None]:
+    """The kept sandbox, or a new one, and the history that it has or shall have."""
     now = int(time.time())
     default = months_after(now, -HISTORY_MONTHS) if args.seed is not None else now
     start = instant(args.clock_start) if args.clock_start else default
@@ -69,49 +79,67 @@ def open_sandbox(args: argparse.Namespace) -> Sandbox:
         public_url=f"http://{host}:{args.port}",
         api_version=args.api_version,
     )
-    if args.seed is not None and not sandbox.live("product"):
-        seed(sandbox, args.seed, start, now, split_codes(args.refcodes), split_codes(args.promotion_codes))
+    history = History.kept(sandbox, promoters)
+    if history is None and args.seed is not None and not sandbox.live("product"):
+        history = History.begun(sandbox, args.seed, start, now, promoters, args.customers)
     sandbox.flush()
-    return sandbox
+    return sandbox, history
 
 
-def live_sale(control: Control, rng: random.Random, now: int) -> int:
+async def write_history(control: Control) -> None:
+    """Write the history, or the rest of it, beside everything else."""
+    if not control.arrival.written.is_set():
+        # The set-up of a demo is about to register: let it, before the processor is busy.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WAIT_FOR_LISTENER_SECONDS):
+                await control.arrival.awaited.wait()
+    pause_at = time.monotonic() + SLICE_SECONDS
+    for _ in control.arrival.write():
+        if time.monotonic() >= pause_at:
+            await asyncio.sleep(0)
+            waited_until = time.monotonic() + KEEPING_UP_SECONDS
+            while control.deliveries.waiting > ON_THEIR_WAY_MAX and time.monotonic() < waited_until:
+                await asyncio.sleep(0.001)
+            pause_at = time.monotonic() + SLICE_SECONDS
+
+
+def live_tick(traffic: Traffic) -> int:
     """One tick of live traffic; returns the seconds until the next. A refused sale is a customer who went away."""
     try:
-        return tick(control.sandbox, rng, now=now, refcodes=control.refcodes, promotion_codes=control.promotion_codes)
+        return traffic.tick()
     except StripeError:
         return 5
 
 
 async def keep_time(control: Control, follow: bool) -> None:
-    """Move the clock with real time when `follow`, sell when traffic is live, and write to disk."""
-    rng = random.Random(control.sandbox.now)  # noqa: S311 - sample traffic, no secret
+    """Write the history; then move the clock with real time if `follow`, sell if traffic is live, and write to disk."""
+    await write_history(control)
+    traffic = Traffic(control.sandbox, control.promoters, control.sandbox.now)
+    began = time.monotonic()
     next_sale = 0.0
     last = int(time.time())
     while True:
         now = int(time.time())
         # A clock that somebody moved ahead goes on from there at the same pace.
         target, last = max(now, control.sandbox.now + now - last), now
-        if control.live and time.monotonic() >= next_sale:
-            next_sale = time.monotonic() + live_sale(control, rng, target)
-        elif follow or control.live:
+        if follow or control.live:
             control.sandbox.advance(target)
+        if control.live and time.monotonic() >= next_sale:
+            traffic.promoters = control.promoters
+            pause = live_tick(traffic)
+            next_sale = time.monotonic() + (pause if time.monotonic() < began + BUSY_SECONDS else 10 * pause)
         control.sandbox.flush()
         await asyncio.sleep(1)
 
 
 def build(args: argparse.Namespace) -> Starlette:
     """The application with its background work."""
-    sandbox = open_sandbox(args)
+    refcodes = split_codes(args.refcodes)
+    promoters = promoters_of(refcodes, split_codes(args.promotion_codes)) if refcodes else PROMOTERS
+    sandbox, history = open_sandbox(args, promoters)
     connections = Connections()
     deliveries = Deliveries(sandbox, connections.post)
-    control = Control(
-        sandbox,
-        deliveries,
-        refcodes=split_codes(args.refcodes),
-        promotion_codes=split_codes(args.promotion_codes),
-        live=args.live_traffic,
-    )
+    control = Control(sandbox, deliveries, promoters=promoters, history=history, live=args.live_traffic)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -134,6 +162,7 @@ def build(args: argparse.Namespace) -> Starlette:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT."""
     args = parser().parse_args(arguments)
+    gc.set_threshold(100_000, 20, 50)  # a history is a million objects that stay: looking at them all is dear
     # uvicorn shuts down in order and then raises the signal again: that is the normal end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(build(args), host=args.host, port=args.port, log_level="warning", timeout_graceful_shutdown=5)

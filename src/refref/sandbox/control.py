@@ -8,12 +8,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from refref.sandbox.arrival import Arrival
 from refref.sandbox.deliveries import Deliveries
 from refref.sandbox.errors import StripeError
 from refref.sandbox.faults import fault_fields
+from refref.sandbox.sample import History
+from refref.sandbox.sample_cast import PROMOTERS, Promoter, promoters_of
 from refref.sandbox.state import Sandbox
 from refref.sandbox.store import Doc
+from refref.sandbox.weather import CONVERTED
 
+# The others happen today: after the history.
+AT_ANY_TIME = ("deliveries", "deliver_all", "resend", "rate_limit", "live", "faults")
 COUNTED = ("customer", "checkout.session", "charge", "invoice", "subscription", "refund", "dispute")
 Fields = Mapping[str, Any]
 
@@ -26,21 +32,21 @@ class Given(dict[str, Any]):
 
 
 class Control:
-    """One method per thing that can be done; `refcodes` and `promotion_codes` are what live traffic uses."""
+    """One method per thing that can be done. Live traffic sells by the codes of `promoters`."""
 
     def __init__(
         self,
         sandbox: Sandbox,
         deliveries: Deliveries,
         *,
-        refcodes: Sequence[str] = (),
-        promotion_codes: Sequence[str] = (),
+        promoters: Sequence[Promoter] = PROMOTERS,
+        history: History | None = None,
         live: bool = False,
     ) -> None:
         self.sandbox = sandbox
         self.deliveries = deliveries
-        self.refcodes = list(refcodes)
-        self.promotion_codes = list(promotion_codes)
+        self.promoters = tuple(promoters)
+        self.arrival = Arrival(sandbox, deliveries, history)
         self.live = live
         self._actions: dict[str, Callable[[Fields], tuple[str, Doc]]] = {
             "advance": self._advance,
@@ -52,6 +58,8 @@ class Control:
             "dispute": self._dispute,
             "deliveries": self._weather,
             "deliver_all": self._deliver_all,
+            "resend": self._resend,
+            "rate_limit": self._rate_limit,
             "live": self._live,
             "faults": self._faults,
         }
@@ -63,6 +71,12 @@ class Control:
             raise StripeError(f"The sandbox cannot '{what}'.", status=404)
         return action(Given(fields))
 
+    async def do_today(self, what: str, fields: Fields) -> tuple[str, Doc]:
+        """`do`, once the history is written: what a person does happens today, not in the middle of last year."""
+        if what not in AT_ANY_TIME:
+            await self.arrival.written.wait()
+        return self.do(what, fields)
+
     def state(self) -> Doc:
         """The clock, how much there is of everything, and how deliveries go."""
         sb, sent = self.sandbox, self.deliveries
@@ -73,8 +87,9 @@ class Control:
             "counts": {kind: len(sb.live(kind)) for kind in COUNTED},
             "prices": [p["id"] for p in sb.live("price")],
             "endpoints": [{"id": e["id"], "url": e["url"], "status": e["status"]} for e in sb.live("webhook_endpoint")],
-            "refcodes": self.refcodes,
-            "promotion_codes": self.promotion_codes,
+            "refcodes": [p.refcode for p in self.promoters],
+            "promotion_codes": [p.promotion_code for p in self.promoters if p.promotion_code],
+            "history": dict(zip(("arrived_months", "of_months"), self.arrival.months, strict=True)),
             "deliveries": {
                 "delivered": sent.delivered,
                 "waiting": sent.waiting,
@@ -149,23 +164,42 @@ class Control:
         return f"The dispute is {fields['status'].replace('_', ' ')}.", move(fields["dispute"], fields["status"])
 
     def _weather(self, fields: Fields) -> tuple[str, Doc]:
-        """duplicate, shuffle, delay_seconds, drop_percent; `endpoint` with `api_version` re-pins one endpoint."""
+        """What `Weather` has, for all or for `types` (a list); `clear`; `seed`; `retry` (quick, test, live);
+        `endpoint` with `api_version` re-pins one endpoint."""
         if "endpoint" in fields:
             self.sandbox.update_webhook_endpoint(fields["endpoint"], {"api_version": fields["api_version"]})
-        known = {"duplicate": int, "shuffle": bool, "delay_seconds": int, "drop_percent": int}
-        weather = self.deliveries.set_weather(**{k: make(fields[k]) for k, make in known.items() if k in fields})
+        if fields.get("clear"):
+            self.deliveries.forecast.clear()
+        if "seed" in fields:
+            self.deliveries.forecast.rng.seed(int(fields["seed"]))
+        if "retry" in fields:
+            self.deliveries.retry_like(str(fields["retry"]))
+        changes = {k: make(fields[k]) for k, make in CONVERTED.items() if k in fields}
+        weather = self.deliveries.set_weather(types=tuple(fields.get("types", ())), **changes)
         return "Deliveries are set.", msgspec.to_builtins(weather)
+
+    def _resend(self, fields: Fields) -> tuple[str, Doc]:
+        """`event`: once more to `endpoint`, or to every endpoint that wants it."""
+        count = self.deliveries.resend(fields["event"], fields.get("endpoint"))
+        return f"{count} deliveries are on their way.", {"deliveries": count}
+
+    def _rate_limit(self, fields: Fields) -> tuple[str, Doc]:
+        """`reads` and `writes` a second; neither: no limit."""
+        reads, writes = fields.get("reads"), fields.get("writes")
+        self.sandbox.limit_rates(None if reads is None else int(reads), None if writes is None else int(writes))
+        return "The rate limit is set.", {"reads": reads, "writes": writes}
 
     def _deliver_all(self, fields: Fields) -> tuple[str, Doc]:
         """`endpoint`: the whole history again, oldest first."""
         count = self.deliveries.deliver_all(fields["endpoint"])
+        self.arrival.awaited.set()
         return f"{count} deliveries are on their way.", {"deliveries": count}
 
     def _live(self, fields: Fields) -> tuple[str, Doc]:
         """`on`; refcodes and promotion_codes (lists) for live traffic to use."""
         self.live = bool(fields.get("on", self.live))
-        self.refcodes = list(fields.get("refcodes", self.refcodes))
-        self.promotion_codes = list(fields.get("promotion_codes", self.promotion_codes))
+        if "refcodes" in fields:
+            self.promoters = promoters_of(list(fields["refcodes"]), list(fields.get("promotion_codes", [])))
         return "Live traffic is set.", {"live": self.live}
 
     def _faults(self, fields: Fields) -> tuple[str, Doc]:
@@ -195,7 +229,7 @@ def control_routes(control: Control, trusted: Callable[[Request], bool]) -> list
         if not trusted(request) or not request.headers.get("content-type", "").startswith("application/json"):
             return answer({"error": "Send JSON from this machine."}, 403)
         try:
-            said, done = control.do(
+            said, done = await control.do_today(
                 request.path_params["what"], msgspec.json.decode(await request.body() or b"{}", type=dict)
             )
         except StripeError as error:

@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from refref.sandbox.control import Control
 from refref.sandbox.errors import StripeError
-from refref.sandbox.sample import REFERRED, UNREFERRED, price_id
+from refref.sandbox.sample_shop import price_id
 from refref.sandbox.store import Doc
 from refref.sandbox.subscriptions import LIVE
 
@@ -96,7 +96,6 @@ class Pages:
         """The control page."""
         if not local(request):
             return Response("Unknown host.", 421)
-        sold = sum(1 for s in self.sb.live("checkout.session") if s["status"] == "complete")
         state = self.control.state()
         return self._html(
             "shop.html",
@@ -104,7 +103,7 @@ class Pages:
             now=moment(self.sb.now),
             said=request.query_params.get("said"),
             events=state["events"],
-            next_number=REFERRED + UNREFERRED + sold,
+            next_number=len(self.sb.live("checkout.session")) + 1,
             prices=[{"id": p["id"], "label": self._plan(p)} for p in self.sb.live("price") if p["active"]],
             payments=[self._payment(c) for c in self.sb.live("charge")[: -SHOWN - 1 : -1]],
             subscriptions=[self._subscription(s) for s in self.sb.live("subscription")[: -SHOWN - 1 : -1]],
@@ -162,18 +161,18 @@ class Pages:
         if form is None:
             return Response("This form is not from this page. Go back, reload and try again.", 403)
         try:
-            said = self._do(request.path_params["what"], dict(form))
+            said = await self._do(request.path_params["what"], dict(form))
         except StripeError as error:
             said = error.message
         return RedirectResponse(f"/?{urlencode({'said': said})}", 303)
 
-    def _do(self, what: str, form: dict[str, Any]) -> str:
+    async def _do(self, what: str, form: dict[str, Any]) -> str:
         if "amount" in form:
             form["amount"] = minor_units(form["amount"], self.sb.charge_of(form["payment"])["currency"])
         for name in ("days", "months"):
             if name in form:
                 form[name] = int(form[name])
-        return self.control.do(what, form)[0]
+        return (await self.control.do_today(what, form))[0]
 
     async def pay(self, request: Request) -> Response:
         """The hosted payment page of a Checkout Session."""

@@ -29,11 +29,25 @@ def is_free(host: str, port: int) -> bool:
 
 def get_status(host: str, port: int, path: str) -> int | None:
     """Return the status of GET `path`, None while nobody answers."""
+    head, _, _ = (_get(host, port, path, timeout_seconds=5) or b"").partition(b"\r\n")
+    words = head.split()
+    return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
+
+
+def get_body(host: str, port: int, path: str) -> bytes | None:
+    """Return what GET `path` answers, None while nobody does or the answer is not 200."""
+    answer = _get(host, port, path, timeout_seconds=1) or b""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return body if head.split()[1:2] == [b"200"] else None
+
+
+def _get(host: str, port: int, path: str, timeout_seconds: float) -> bytes | None:
+    """The whole answer to a GET; HTTP/1.0, so that it comes in one piece and then ends."""
+    reachable = reachable_host(host)
     try:
-        with socket.create_connection((reachable_host(host), port), timeout=5) as connection:
-            request = f"GET {path} HTTP/1.1\r\nHost: {reachable_host(host)}:{port}\r\nConnection: close\r\n\r\n"
+        with socket.create_connection((reachable, port), timeout=timeout_seconds) as connection:
+            request = f"GET {path} HTTP/1.0\r\nHost: {reachable}:{port}\r\nConnection: close\r\n\r\n"
             connection.sendall(request.encode())
-            answer = connection.makefile("rb").readline().split()
+            return connection.makefile("rb").read()
     except OSError:
         return None
-    return int(answer[1]) if len(answer) > 1 and answer[1].isdigit() else None

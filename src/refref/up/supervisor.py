@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from refref.db.embedded import EmbeddedPostgres, EmbeddedPostgresError, query
 from refref.db.migrate import HEAD
-from refref.sample_codes import PROMOTION_CODES, REFCODES
+from refref.up.arrival import ASK_AGAIN_SECONDS, ArrivalLine
 from refref.up.network import get_status, is_free, url_of
 from refref.up.processes import Child, rotate
 
@@ -91,6 +91,7 @@ class Supervisor:
         self._postgres: EmbeddedPostgres | None = None
         self._demo: Demo | None = None
         self._demo_setup: Child | None = None
+        self._arrival: ArrivalLine | None = None
         self._children: dict[str, Child] = {}
         self._environment: dict[str, str] = {}
         self._wake_reading, self._wake_writing = os.pipe()
@@ -193,7 +194,6 @@ class Supervisor:
         demo.save()
         options = {"--host": "127.0.0.1", "--port": demo.sandbox_port, "--data": self._plan.data_dir / "sandbox"}
         options |= {"--key": demo.sandbox_key, "--seed": demo.seed}
-        options |= {"--refcodes": ",".join(REFCODES), "--promotion-codes": ",".join(PROMOTION_CODES)}
         arguments = [str(part) for option in options.items() for part in option]
         sandbox = self._children["sandbox"]
         sandbox.begin(self._environment, [*arguments, "--live-traffic"])
@@ -240,12 +240,18 @@ class Supervisor:
             lines += [f"  its own Stripe   {answer['sandbox_url']}"]
         lines += [f"  data             {plan.data_dir}", "Stop with Ctrl-C."]
         print("\n".join(lines), flush=True)
+        if demo is not None:
+            self._arrival = ArrivalLine("127.0.0.1", demo.sandbox_port)
 
     def _watch(self) -> NoReturn:
         while True:
             now = time.monotonic()
             due = [child.restart_at for child in self._children.values() if child.restart_at is not None]
-            self._sleep(max(0.0, min([*due, now + 60.0]) - now))
+            if self._arrival is not None:
+                self._arrival.show()
+                self._arrival = None if self._arrival.is_over else self._arrival
+            longest = 60.0 if self._arrival is None else ASK_AGAIN_SECONDS
+            self._sleep(max(0.0, min([*due, now + longest]) - now))
             if self._postgres is not None and self._postgres.pid is None:
                 self._revive_postgres(self._postgres)
             for child in self._children.values():
