@@ -30,6 +30,8 @@ PATHS = (
     "/events",
     "/events/{parked_event_id}",
     "/settings",
+    "/settings/currencies",
+    "/settings/currencies?from=gbp&to=usd&on=2026-10-30",
     "/set-up",
     "/why",
     "/why?id={customer_id}",
@@ -283,4 +285,28 @@ def test_secrets_are_shown_once_and_events_replayed(browser: Browser, sample_sit
     expect(page.get_by_text("the key may not read invoices")).to_be_visible()
     page.get_by_role("button", name="Replay").click()
     expect(page.get_by_text("processed in a moment")).to_be_visible()
+    context.close()
+
+
+def test_rates_are_uploaded_after_a_preview(browser: Browser, sample_site: SampleSite) -> None:
+    context = browser.new_context()
+    page = sign_in(context, sample_site.url)
+    page.goto(f"{sample_site.url}/settings")
+    page.get_by_role("link", name="Currencies").click()
+    form = page.get_by_role("region", name="Rates of your own")
+    given = {"name": "own.csv", "mimeType": "text/csv", "buffer": b"date,from,to,rate\n2026-10-30,eur,usd,0.9\n"}
+    form.get_by_label("File").set_input_files(files=[given])
+    form.get_by_role("button", name="Preview").click()
+    preview = page.get_by_role("region", name="Preview of own.csv")
+    expect(preview.get_by_text("Is it turned around?")).to_be_visible()
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    preview.get_by_role("button", name="Take it in").click()
+    expect(page.get_by_role("heading", name="Taken in as upload 1")).to_be_visible()
+    lookup = page.get_by_role("region", name="Look up a rate")
+    lookup.get_by_label("From").fill("EUR")
+    lookup.get_by_label("To").fill("usd")
+    lookup.get_by_label("On").fill("2026-10-30")
+    lookup.get_by_role("button", name="Show").click()
+    expect(page.get_by_text("1 EUR = 0.9 USD, your own rate, 30 Oct 2026")).to_be_visible()
     context.close()
