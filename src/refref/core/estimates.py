@@ -7,7 +7,6 @@ from datetime import date
 
 import msgspec
 
-from refref.core.money import format_amount
 from refref.core.rates import Rate, RateBook, convert, decimal_text
 
 
@@ -36,15 +35,6 @@ def estimate_total(balances: Mapping[str, int], currency: str, book: RateBook, d
             else:
                 left_out.append(source)
     return Estimate(total, currency, tuple(rates), tuple(left_out))
-
-
-def present_estimate(estimate: Estimate) -> str:
-    """The estimate in words, with every rate it used and what it leaves out."""
-    parts = [present_rate(rate) for rate in estimate.rates]
-    if estimate.left_out:
-        parts.append(f"without {', '.join(c.upper() for c in estimate.left_out)}, of which no rate is known")
-    amount = format_amount(estimate.amount_minor, estimate.currency)
-    return f"about {amount} (estimate; {'; '.join(parts)})" if parts else f"{amount}"
 
 
 _ORIGINS = {"ecb": "European Central Bank", "csv": "your own rate", "stripe": "Stripe's rate", "table": "fixed table"}

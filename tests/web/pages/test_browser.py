@@ -288,6 +288,14 @@ def test_secrets_are_shown_once_and_events_replayed(browser: Browser, sample_sit
     context.close()
 
 
+def test_sums_over_currencies_are_marked_as_estimates(desktop: Page, sample_site: SampleSite) -> None:
+    desktop.goto(f"{sample_site.url}/?days=365")
+    others = desktop.get_by_role("region", name="Sums in other currencies")
+    expect(others).to_contain_text("All together, estimated: money referred about")
+    expect(others).to_contain_text("1 EUR = ")
+    expect(others).to_contain_text("USD, European Central Bank")
+
+
 def test_rates_are_uploaded_after_a_preview(browser: Browser, sample_site: SampleSite) -> None:
     context = browser.new_context()
     page = sign_in(context, sample_site.url)
