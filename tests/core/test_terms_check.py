@@ -88,6 +88,17 @@ PUBLISHABLE = {
     "a trial of certain plans": Terms(
         events=(QualifyingEvent(event_id="e", kind="trial_started", products=("prod_a",)),)
     ),
+    "conditions": Terms(
+        rules=(RewardRule(rule_id="r", rate_bps=1, condition='customer.country == "DE" && sale.amount_minor > 5000'),),
+        events=(
+            QualifyingEvent(event_id="e", condition="sale.is_first"),
+            QualifyingEvent(
+                event_id="c",
+                kind="custom",
+                custom=CustomEvent(stripe_types=("a.b",), criteria='event.data.object.metadata.kyc == "done"'),
+            ),
+        ),
+    ),
     "caps": Terms(caps=(Cap(on="participant", period="month", amounts={"usd": 1}, rules=("commission",)),)),
     "a table": Terms(currency=CurrencyTerms(base="usd", conversion="table", table={"gbp": "1.27"}, pays_in="base")),
     "fraud": Terms(
@@ -137,6 +148,14 @@ FAULTY: list[tuple[Terms, str]] = [
     (rule(products=(" prod_a",)), "rules.0.products.0"),
     (rule(products=("prod_a",), excluded_products=("prod_a",)), "rules.0.products"),
     (rule(campaign="spring "), "rules.0.campaign"),
+    (rule(condition="sale.amount_minor >"), "rules.0.condition"),
+    (rule(condition="sale.price > 3"), "rules.0.condition"),
+    (rule(condition="event.type == 'x'"), "rules.0.condition"),
+    (event(condition="sale.amount_minor"), "events.0.condition"),
+    (
+        event(kind="custom", custom=CustomEvent(stripe_types=("a.b",), criteria="sale.is_first")),
+        "events.0.custom.criteria",
+    ),
     (rule(to="referee"), "rules.0.reward"),
     (rule(to="split"), "rules.0.split"),
     (rule(split=(HALF,)), "rules.0.split"),

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import re
 
+from refref.core.criteria import (
+    CONDITION_VARIABLES,
+    EVENT_VARIABLES,
+    CriteriaError,
+    compile_criteria,
+    compile_path,
+)
 from refref.core.faults import (
     Fault,
     Faults,
@@ -20,12 +27,20 @@ from refref.core.terms import MONEY_KINDS, CustomEvent, QualifyingEvent
 MAX_DAYS = 3650
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _STRIPE_TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
-_PATH = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 def carries_money(event: QualifyingEvent) -> bool:
     """Whether a conversion of this event has an amount that a percentage can be taken of."""
     return event.kind in MONEY_KINDS or (event.custom is not None and bool(event.custom.amount_path))
+
+
+def condition_faults(field: str, condition: str) -> Faults:
+    """A condition over customer, participant and sale that does not compile; its sentence tells line and column."""
+    try:
+        if condition:
+            compile_criteria(condition, variables=CONDITION_VARIABLES)
+    except CriteriaError as error:
+        yield Fault(field, error.sentence)
 
 
 def event_faults(event: QualifyingEvent, field: str) -> Faults:
@@ -45,6 +60,7 @@ def event_faults(event: QualifyingEvent, field: str) -> Faults:
     yield from outside(f"{field}.min_payments", event.min_payments, 1, 1000, "The number of the first payment to earn")
     for name in ("attribution_window_days", "signup_window_days"):
         yield from outside(f"{field}.{name}", getattr(event, name), 1, MAX_DAYS, "A window in days")
+    yield from condition_faults(f"{field}.condition", event.condition)
     yield from _kind_faults(event, field)
 
 
@@ -74,8 +90,16 @@ def _custom_faults(custom: CustomEvent, field: str) -> Faults:
         if not _STRIPE_TYPE.fullmatch(name):
             yield Fault(f"{field}.stripe_types.{number}", "Give a type of Stripe event, such as customer.updated.")
     for name in ("amount_path", "currency_path", "customer_path"):
-        path = getattr(custom, name)
-        if path and not _PATH.fullmatch(path):
-            yield Fault(f"{field}.{name}", "A path is names with dots between, such as data.object.amount_total.")
+        path: str = getattr(custom, name)
+        try:
+            if path:
+                compile_path(path)
+        except CriteriaError as error:
+            yield Fault(f"{field}.{name}", error.sentence)
+    try:
+        if custom.criteria:
+            compile_criteria(custom.criteria, variables=EVENT_VARIABLES)
+    except CriteriaError as error:
+        yield Fault(f"{field}.criteria", error.sentence)
     if custom.currency_path and not custom.amount_path:
         yield Fault(f"{field}.currency_path", "A currency without amount_path is not used: give both or none.")

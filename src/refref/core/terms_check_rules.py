@@ -14,7 +14,7 @@ from refref.core.faults import (
     text_faults,
 )
 from refref.core.terms import MAX_RATE_BPS, Benefit, Duration, QualifyingEvent, RewardRule, Terms, Tiers, Value
-from refref.core.terms_check_events import carries_money
+from refref.core.terms_check_events import carries_money, condition_faults
 
 MAX_HOLD_DAYS = 365
 MAX_EXPIRES_DAYS = 3650
@@ -30,6 +30,7 @@ def rule_faults(rule: RewardRule, terms: Terms, field: str) -> Faults:
         yield Fault(f"{field}.event", f"There is no event “{rule.event}”: add it to terms.events, or name another.")
     if rule.event and rule.on != "every":
         yield Fault(f"{field}.on", "This is for rules without an event: let the event say which payments count.")
+    yield from condition_faults(f"{field}.condition", rule.condition)
     yield from text_faults(f"{field}.group", rule.group)
     yield from text_faults(f"{field}.campaign", rule.campaign, 255)
     yield from list_faults(f"{field}.products", rule.products)

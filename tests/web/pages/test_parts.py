@@ -11,7 +11,7 @@ from refref.web.money_format import decimal_text, grouped_text, money_text
 from refref.web.pages.chart import trend_chart
 from refref.web.pages.exports import cell_text
 from refref.web.pages.rendering import instant_of, plural, with_query
-from refref.web.pages.terms_form import form_of_terms, instant_of_form, sentences_of, terms_of_form
+from refref.web.pages.terms_form import form_of_terms, instant_of_form, terms_of_form
 from refref.web.pages.words import account, status_of
 
 
@@ -118,19 +118,6 @@ def test_a_day_of_the_form_is_midnight_utc() -> None:
     assert instant_of_form({}) is None
     with pytest.raises(Refused):
         instant_of_form({"effective_on": "tomorrow"})
-
-
-def test_terms_in_words() -> None:
-    assert sentences_of(TERMS[2]) == [
-        "12.5 % of every payment after the first.",
-        "A customer’s first 3 payments earn.",
-        "Rewards are payable at once.",
-        "The first payment must come within 1 day of the referral.",
-        "What counts is the money really paid, after discounts, with tax and shipping.",
-        "Only these products or prices count: prod_a, price_b.",
-        "A new subscription of the same customer starts earning anew.",
-    ]
-    assert sentences_of(TERMS[1])[:2] == ["500\u00a0JPY for the first payment.", "A customer’s payments earn for ever."]
 
 
 @pytest.mark.parametrize(

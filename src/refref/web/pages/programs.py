@@ -8,11 +8,12 @@ from starlette.responses import RedirectResponse, Response
 
 from refref.core.refusals import Refused
 from refref.core.terms import Terms
+from refref.core.terms_words import sentences_of
 from refref.db import programs as stored
 from refref.db.programs import StoredTerms
 from refref.flows.programs import create_program, publish_terms
 from refref.web.pages.rendering import render
-from refref.web.pages.terms_form import form_of_terms, given_terms, instant_of_form, sentences_of, terms_of_form
+from refref.web.pages.terms_form import form_of_terms, given_terms, instant_of_form, terms_of_form
 from refref.web.pages.viewer import Connected, OnConnection, PageNotFound, form_of
 
 router = APIRouter(include_in_schema=False)

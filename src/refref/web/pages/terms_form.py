@@ -1,4 +1,4 @@
-"""The terms of a program as a form and in words. The form covers what most programs need; the API takes the rest."""
+"""The terms of a program as a form. It covers what most programs need; the API and the command line take the rest."""
 
 from __future__ import annotations
 
@@ -12,17 +12,13 @@ import msgspec
 from refref.core.money import wire_exponent
 from refref.core.refusals import Refused
 from refref.core.terms import Duration, RewardRule, Terms
-from refref.web.money_format import decimal_text, money_text
+from refref.web.money_format import decimal_text
 
 L = TypeVar("L", bound=str)
 UNITS: tuple[Literal["months"], Literal["payments"], Literal["forever"]] = ("months", "payments", "forever")
 KINDS: tuple[Literal["percentage"], Literal["fixed"]] = ("percentage", "fixed")
 _DECIMAL = re.compile(r"([0-9]{1,12})(?:[.,]([0-9]{1,12}))?")
-ON_WORDS: dict[Literal["every", "first", "recurring"], str] = {
-    "every": "every payment",
-    "first": "the first payment",
-    "recurring": "every payment after the first",
-}
+ON: tuple[Literal["every"], Literal["first"], Literal["recurring"]] = ("every", "first", "recurring")
 
 
 def terms_of_form(form: Mapping[str, str], before: Terms) -> Terms:
@@ -78,50 +74,8 @@ def instant_of_form(form: Mapping[str, str]) -> datetime | None:
         raise Refused("invalid_instant", "Give a day such as 2026-01-31.", "effective_on") from error
 
 
-def sentences_of(terms: Terms) -> list[str]:
-    """The terms as sentences for a merchant."""
-    sentences = [_rule_sentence(rule) for rule in terms.rules]
-    unit, count = terms.duration.unit, terms.duration.count
-    if unit == "forever":
-        sentences.append("A customer’s payments earn for ever.")
-    elif unit == "months":
-        months = "month" if count == 1 else "months"
-        sentences.append(f"A customer’s payments earn for {count} {months} from the first one.")
-    else:
-        sentences.append(f"A customer’s first {count} {'payment' if count == 1 else 'payments'} earn.")
-    sentences.append(
-        f"Each reward is held for {_days(terms.hold_days)}, so that refunds can come first."
-        if terms.hold_days
-        else "Rewards are payable at once."
-    )
-    sentences.append(f"The first payment must come within {_days(terms.attribution_window_days)} of the referral.")
-    sentences.append(_base_sentence(terms))
-    if terms.products:
-        sentences.append("Only these products or prices count: " + ", ".join(terms.products) + ".")
-    if terms.restart == "new_cycle":
-        sentences.append("A new subscription of the same customer starts earning anew.")
-    return sentences
-
-
-def _rule_sentence(rule: RewardRule) -> str:
-    if rule.kind == "percentage":
-        return f"{_percent(rule.rate_bps)} % of {ON_WORDS[rule.on]}."
-    amounts = " or ".join(money_text(amount, currency) for currency, amount in rule.amounts.items())
-    return f"{amounts} for {ON_WORDS[rule.on]}."
-
-
-def _base_sentence(terms: Terms) -> str:
-    left_out = [
-        name
-        for name, is_counted in (("tax", terms.includes_tax), ("shipping", terms.includes_shipping))
-        if not is_counted
-    ]
-    counted = "What counts is the money really paid, after discounts"
-    return f"{counted}, without {' and '.join(left_out)}." if left_out else f"{counted}, with tax and shipping."
-
-
 def _rule(form: Mapping[str, str], before: Terms) -> RewardRule:
-    rule = msgspec.structs.replace(before.rules[0], on=_choice(form, "rule_on", tuple(ON_WORDS)))
+    rule = msgspec.structs.replace(before.rules[0], on=_choice(form, "rule_on", ON))
     if _choice(form, "rule_kind", KINDS) == "percentage":
         rate = _decimal(form, "rate", 2)
         return msgspec.structs.replace(rule, kind="percentage", rate_bps=rate, amounts={})
@@ -156,10 +110,6 @@ def _decimal(form: Mapping[str, str], name: str, places: int) -> int:
     if len(fraction) > places:
         raise Refused("invalid_terms", f"Give a number with at most {places} decimals.", name)
     return int(whole + fraction.ljust(places, "0"))
-
-
-def _days(count: int) -> str:
-    return "1 day" if count == 1 else f"{count} days"
 
 
 def _percent(rate_bps: int) -> str:
