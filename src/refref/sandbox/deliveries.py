@@ -41,9 +41,10 @@ def render_event_bytes(event: Doc, api_version: str = API_VERSION) -> bytes:
     return msgspec.json.format(msgspec.json.encode(render(event, api_version)), indent=2)
 
 
-def wanted(event: Mapping[str, Any], endpoint: Doc) -> bool:
-    """Whether an endpoint asked for that type of event and its version knows it."""
-    return wants(endpoint, event["type"]) and known(event["type"], endpoint["api_version"] or event["api_version"])
+def wanted(event: Mapping[str, Any], endpoint: Doc, *, connected: bool = False) -> bool:
+    """Whether an endpoint asked for that type of event, of its own account or of connected ones, and can receive it."""
+    version = endpoint["api_version"] or event["api_version"]
+    return wants(endpoint, event["type"], connected=connected) and known(event["type"], version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Delivery:
     """One event on its way to one endpoint; `attempt` counts from 1, `due_at` is an instant of the sandbox's clock.
 
     `key` is that of its note. `is_first`: the event's `pending_webhooks` counts it; copies and resent ones it does not.
+    An endpoint hears of its own account, or of accounts that are connected to it: then the body names the account.
     """
 
     key: str
@@ -118,17 +120,32 @@ class Deliveries:
 
     def enqueue(self, event: Doc) -> None:
         """Send an event to every endpoint that wants it."""
-        asking = [endpoint for endpoint in self.sandbox.live("webhook_endpoint") if wanted(event, endpoint)]
+        asking = self._asking(event)
         event["pending_webhooks"] = len(asking)
         for endpoint in asking:
             self._send(event, endpoint, is_first=True)
+
+    def _asking(self, event: Doc) -> list[Doc]:
+        """The endpoints of the event's account and of its platforms that want it."""
+        accounts = self.sandbox.accounts
+        account_id = event.get("_account", self.sandbox.account_id)
+        own = accounts.of(account_id).live("webhook_endpoint")
+        above = [e for p in accounts.platforms_of(account_id) for e in p.live("webhook_endpoint")]
+        return [e for e in own if wanted(event, e)] + [e for e in above if wanted(event, e, connected=True)]
+
+    def _endpoint(self, endpoint: str) -> Doc | None:
+        """An endpoint of any account; None when it was deleted."""
+        for account in self.sandbox.accounts.members:
+            if account.has("webhook_endpoint", endpoint):
+                return account.find("webhook_endpoint", endpoint)
+        return None
 
     def send(self, event: Doc, endpoint: Doc) -> int:
         """Send an event (again) to one endpoint if it wants it; returns how many deliveries that makes.
 
         What a restart found on its way and was not yet delivered is not sent a second time.
         """
-        if (event["id"], endpoint["id"]) in self._resumed:
+        if (event["id"], endpoint["id"]) in self._resumed or endpoint not in self._asking(event):
             return 0
         return self._send(event, endpoint, is_first=False)
 
@@ -142,11 +159,9 @@ class Deliveries:
         doc = self.sandbox.find("event", event)
         if endpoint is not None:
             return self.send(doc, self.sandbox.find("webhook_endpoint", endpoint))
-        return sum(self.send(doc, each) for each in self.sandbox.live("webhook_endpoint"))
+        return sum(self.send(doc, each) for each in self._asking(doc))
 
     def _send(self, event: Doc, endpoint: Doc, *, is_first: bool) -> int:
-        if not wanted(event, endpoint):
-            return 0
         weather = self.forecast.of(event["type"])
         first = Delivery(self._key(), event, endpoint["id"], is_first)
         if self.forecast.strikes(weather.drop_percent):
@@ -175,6 +190,7 @@ class Deliveries:
     def _note(self, delivery: Delivery, *, is_lost: bool = False) -> None:
         body = {"event": delivery.event["id"], "endpoint": delivery.endpoint, "attempt": delivery.attempt}
         more = {"due_at": delivery.due_at, "first": delivery.is_first, "lost": is_lost}
+        more["account"] = delivery.event.get("_account", self.sandbox.account_id)
         self.sandbox.note(NOTE, delivery.key, body | more)
 
     def _resume(self) -> None:
@@ -184,14 +200,15 @@ class Deliveries:
             pending[note["event"]] += note["first"]
             if note["lost"]:
                 continue
-            event = self.sandbox.find("event", note["event"])
+            event = self.sandbox.accounts.of(note["account"]).find("event", note["event"])
             delivery = Delivery(key, event, note["endpoint"], note["first"], note["attempt"], note["due_at"])
             self._resumed.add((note["event"], note["endpoint"]))
             self._open += 1
             self._settled.clear()
             self._put_off(delivery, max(0, note["due_at"] - self.sandbox.now), is_noted=True)
-        for event in self.sandbox.events:
-            event["pending_webhooks"] = pending[event["id"]]
+        for account in self.sandbox.accounts.members:
+            for event in account.events:
+                event["pending_webhooks"] = pending[event["id"]]
 
     def _put_off(self, delivery: Delivery, seconds: float, *, is_noted: bool = False) -> None:
         """Let a delivery start when `seconds` have passed, in reality or on the sandbox's clock."""
@@ -272,13 +289,14 @@ class Deliveries:
 
     async def _post(self, delivery: Delivery) -> bool:
         """One signed POST; True when it was answered with 2xx or the endpoint is gone or was switched off."""
-        if not self.sandbox.has("webhook_endpoint", delivery.endpoint):
+        endpoint = self._endpoint(delivery.endpoint)
+        if endpoint is None or endpoint["status"] != "enabled":
             return True
-        endpoint = self.sandbox.find("webhook_endpoint", delivery.endpoint)
-        if endpoint["status"] != "enabled":
-            return True
-        body = render_event_bytes(delivery.event, endpoint["api_version"] or delivery.event["api_version"])
-        signed_at = int(self._clock()) + self.forecast.of(delivery.event["type"]).skew_seconds
+        event = delivery.event
+        if endpoint.get("_connect") and "_account" in event:
+            event = event | {"account": event["_account"]}
+        body = render_event_bytes(event, endpoint["api_version"] or event["api_version"])
+        signed_at = int(self._clock()) + self.forecast.of(event["type"]).skew_seconds
         headers = {
             "content-type": "application/json; charset=utf-8",
             "stripe-signature": sign(body, endpoint["_secret"], signed_at),
