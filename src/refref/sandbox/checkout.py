@@ -11,7 +11,7 @@ from refref.sandbox.errors import StripeError
 from refref.sandbox.invoice_lines import LineDraft
 from refref.sandbox.invoice_shape import shipping_cost
 from refref.sandbox.prices import amount_of
-from refref.sandbox.renewals import Renewals
+from refref.sandbox.schedules import Schedules
 from refref.sandbox.session_shape import (
     blank_session,
     details_of,
@@ -35,7 +35,7 @@ AUTOMATIC_TAX = {"enabled": True, "liability": {"type": "self"}, "provider": "st
 AUTOMATIC_RATE = "Automatic tax"
 
 
-class Checkout(Renewals):
+class Checkout(Schedules):
     """Sells through Stripe's hosted page."""
 
     @acted("api")
@@ -55,6 +55,9 @@ class Checkout(Renewals):
         tax_rate: str | None = None,
         automatic_tax: bool = False,
         shipping: int = 0,
+        shipping_options: Sequence[Mapping[str, Any]] = (),
+        payment_link: str | None = None,
+        currency: str | None = None,
         expires_at: int | None = None,
         presentment_currency: str | None = None,
         **kept: Any,
@@ -66,15 +69,21 @@ class Checkout(Renewals):
             self.customer(customer, "customer")
         prices = self._sellable(mode, line_items)
         session_id = self.ids.make("checkout.session")
-        currency = prices[0]["currency"] if prices else None
-        session = blank_session(session_id, mode, currency, f"{self.public_url}/pay/{session_id}", self.now)
+        money = currency.lower() if currency else prices[0]["currency"] if prices else None
+        options = [self._shipping_option(o, str(money)) for o in shipping_options]
+        shipping = options[0]["shipping_amount"] if options else shipping
+        session = blank_session(session_id, mode, money, f"{self.public_url}/pay/{session_id}", self.now)
         session |= {
             **kept,
             "customer": customer,
             "discounts": [{"coupon": d.get("coupon"), "promotion_code": d.get("promotion_code")} for d in discounts],
             "invoice_creation": invoice_creation_of(invoice_creation) if mode == "payment" else None,
             "metadata": merged({}, metadata),
-            "shipping_cost": shipping_cost(shipping) if shipping else None,
+            "payment_link": payment_link,
+            "shipping_cost": shipping_cost(shipping, options[0]["shipping_rate"] if options else None)
+            if shipping or options
+            else None,
+            "shipping_options": options,
             "_automatic_tax": automatic_tax,
             "_custom_amount": None,
             "_intent_data": dict(payment_intent_data or {}),
@@ -92,10 +101,31 @@ class Checkout(Renewals):
             session["automatic_tax"] = dict(AUTOMATIC_TAX)
         if customer is not None:
             session["customer_creation"] = None
-        self._price_session(session)
+        self.price_session(session)
         self.put(session)
         self.plan(session["expires_at"], "expire_session", session_id)
         return session
+
+    def _shipping_option(self, given: Mapping[str, Any], currency: str) -> Doc:
+        """A shipping rate that exists, or one made of `shipping_rate_data`."""
+        rate = given.get("shipping_rate")
+        if rate is None:
+            data = given.get("shipping_rate_data") or {}
+            fixed = data.get("fixed_amount")
+            if not fixed:
+                raise StripeError(
+                    "A shipping option needs shipping_rate or shipping_rate_data[fixed_amount].",
+                    code="parameter_missing",
+                    param="shipping_options[0][shipping_rate]",
+                )
+            made = self.create_shipping_rate(
+                int(fixed["amount"]),
+                str(fixed["currency"]),
+                name=str(data.get("display_name") or "Shipping"),
+                metadata=data.get("metadata"),
+            )
+            rate = made["id"]
+        return {"shipping_amount": self.shipping_amount(str(rate), currency), "shipping_rate": rate}
 
     def _sellable(self, mode: str, line_items: Sequence[Mapping[str, Any]]) -> list[Doc]:
         """The prices of the items, if the mode can sell them."""
@@ -121,7 +151,7 @@ class Checkout(Renewals):
                 return str(rate["id"])
         return str(self.create_tax_rate(1000, inclusive=inclusive, name=AUTOMATIC_RATE)["id"])
 
-    def _price_session(self, session: Doc) -> None:
+    def price_session(self, session: Doc) -> None:
         """Work out the items and totals with the discounts the session has now."""
         if session["mode"] == "setup":
             return
@@ -173,7 +203,7 @@ class Checkout(Renewals):
             raise StripeError(f"This Checkout Session is {doc['status']}.", param="session")
         if promotion_code is not None:
             self.alter(doc, discounts=[{"coupon": None, "promotion_code": promotion_code}])
-            self._price_session(doc)
+            self.price_session(doc)
         if doc["mode"] == "subscription" and doc["amount_total"] and card_named(card).code is not None:
             raise refusal(card_named(card))
         self._identify(doc, card, email or doc["customer_email"], name)
@@ -185,7 +215,11 @@ class Checkout(Renewals):
             self._pay_once(doc, card)
         self.alter(doc, status="complete", url=None)
         self.emit("checkout.session.completed", doc)
+        self.completed(doc)
         return doc
+
+    def completed(self, session: Doc) -> None:
+        """Called when a session is complete; the links' layer counts."""
 
     def _identify(self, session: Doc, card: str, email: str | None, name: str | None) -> None:
         """Find or create the customer, or leave a guest."""

@@ -9,7 +9,6 @@ PREFIXES = {
     "bank_account": "ba_",
     "billing.credit_grant": "credgr_",
     "card": "card_",
-    "entitlements.active_entitlement": "ent_",
     "entitlements.feature": "feat_",
     "payment": "py_",
     "payment_refund": "pyr_",
@@ -37,6 +36,7 @@ PREFIXES = {
     "item": "li_",
     "line_item": "il_",
     "payment_intent": "pi_",
+    "payment_link": "plink_",
     "payment_method": "pm_",
     "price": "price_",
     "product": "prod_",
@@ -50,6 +50,7 @@ PREFIXES = {
     "subscription_item": "si_",
     "subscription_schedule": "sub_sched_",
     "tax_rate": "txr_",
+    "test_helpers.test_clock": "clock_",
     "webhook_endpoint": "we_",
     "webhook_secret": "whsec_",
 }

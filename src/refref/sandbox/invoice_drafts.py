@@ -158,7 +158,7 @@ class InvoiceDrafts(Dunning):
         if "metadata" in changes:
             changes["metadata"] = merged(doc["metadata"], changes["metadata"])
         if "amount" in changes or "quantity" in changes:
-            quantity = int(changes.get("quantity", doc["quantity"]))
+            quantity = int(changes["quantity"] if "quantity" in changes else doc["quantity"])
             price = doc["_price"]
             amount = amount_of(price, quantity, doc["currency"]) if price else changes.get("amount", doc["amount"])
             changes |= {"amount": amount, "net_amount": amount, "quantity_decimal": str(quantity)}

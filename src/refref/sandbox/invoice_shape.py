@@ -99,6 +99,6 @@ def invoice_parent(subscription: Doc) -> Doc:
     return {"quote_details": None, "subscription_details": details, "type": "subscription_details"}
 
 
-def shipping_cost(shipping: int) -> Doc:
+def shipping_cost(shipping: int, rate: str | None = None) -> Doc:
     """Untaxed shipping, as sessions and invoices show it."""
-    return {"amount_subtotal": shipping, "amount_tax": 0, "amount_total": shipping, "shipping_rate": None}
+    return {"amount_subtotal": shipping, "amount_tax": 0, "amount_total": shipping, "shipping_rate": rate}

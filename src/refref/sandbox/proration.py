@@ -48,7 +48,7 @@ class Proration(Subscriptions):
             "plan": sub["plan"],
             "quantity": sub["quantity"],
         }
-        moves = [move for change in changes if (move := self._changed(sub, change)) is not None]
+        moves = [move for change in changes if (move := self._item_changed(sub, change)) is not None]
         rows = sub["items"]["data"]
         if not rows:
             raise StripeError("A subscription must have at least one active item.", param="items")
@@ -63,18 +63,19 @@ class Proration(Subscriptions):
             self._prorate(sub, moves, proration_behavior, proration_date or self.now)
         return sub
 
-    def _changed(self, sub: Doc, change: Mapping[str, Any]) -> tuple[Doc | None, Doc | None] | None:
+    def _item_changed(self, sub: Doc, change: Mapping[str, Any]) -> tuple[Doc | None, Doc | None] | None:
         """Apply one change; returns the item before and after, or None when price and quantity stayed."""
         rows = sub["items"]["data"]
         if not change.get("id"):
-            row = self._new_row(sub, change)
-            rows.append(row)
-            return None, row
-        row = next((r for r in rows if r["id"] == change["id"]), None)
-        if row is None:
+            added = self._new_row(sub, change)
+            rows.append(added)
+            return None, added
+        found = next((r for r in rows if r["id"] == change["id"]), None)
+        if found is None:
             raise StripeError(
                 f"No such subscription item: '{change['id']}'", code="resource_missing", param="items[0][id]"
             )
+        row: Doc = found
         if change.get("deleted"):
             rows.remove(row)
             return copy_of(row), None

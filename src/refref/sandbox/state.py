@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from refref.sandbox.account_links import AccountLinks
 from refref.sandbox.accounts import Accounts
 from refref.sandbox.catalog import Metadata, merged
-from refref.sandbox.checkout import Checkout
+from refref.sandbox.clocks import CLOCK, Clocks
+from refref.sandbox.credit_grants import CreditGrants
+from refref.sandbox.entitlements import Entitlements
 from refref.sandbox.errors import StripeError
 from refref.sandbox.oauth import OAuth
 from refref.sandbox.store import API_VERSION, HOME_ACCOUNT, Doc, acted
-from refref.sandbox.subscriptions import EXPIRES_AFTER, LIVE
 from refref.sandbox.timeline import DAY, instant, months_after
 
 MONEY_DUE: dict[str, Callable[[OAuth, str], None]] = {
@@ -24,7 +26,7 @@ MONEY_DUE: dict[str, Callable[[OAuth, str], None]] = {
 }
 
 
-class Sandbox(OAuth, Checkout):
+class Sandbox(AccountLinks, CreditGrants, Entitlements, Clocks):
     """A stateful Stripe account in test mode; see the package for what each method emits."""
 
     def __init__(
@@ -38,7 +40,7 @@ class Sandbox(OAuth, Checkout):
         home: "Sandbox | None" = None,
         account_id: str = HOME_ACCOUNT,
     ) -> None:
-        self._agenda: list[tuple[int, int, str, str]] = []
+        self._agendas: dict[str, list[tuple[int, int, int, str, str]]] = {}  # by test clock; blank: the common time
         self._planned = 0
         super().__init__(
             clock_start=clock_start,
@@ -51,11 +53,7 @@ class Sandbox(OAuth, Checkout):
         )
         self.accounts = Accounts(self) if home is None else home.accounts
         self._plan_money_again()
-        for sub in self.live("subscription"):
-            self._plan_again(sub)
-        for session in self.live("checkout.session"):
-            if session["status"] == "open":
-                self.plan(session["expires_at"], "expire_session", session["id"])
+        self.plan_billing_again()
 
     def _plan_money_again(self) -> None:
         """Put money that is on its way back on the agenda, and open the accounts that were kept."""
@@ -71,19 +69,14 @@ class Sandbox(OAuth, Checkout):
         if self.accounts.home is self:
             self.accounts.open_kept()
 
-    def _plan_again(self, sub: Doc) -> None:
-        """Put a kept subscription back on the agenda."""
-        if sub["status"] in LIVE:
-            self.plan(sub["items"]["data"][0]["current_period_end"], "renew", sub["id"])
-        if sub["status"] == "trialing" and sub["trial_end"] - 3 * DAY > self.now:
-            self.plan(sub["trial_end"] - 3 * DAY, "trial_will_end", sub["id"])
-        if sub["status"] == "incomplete":
-            self.plan(sub["created"] + EXPIRES_AFTER, "expire", sub["id"])
-
     def plan(self, at: int, what: str, object_id: str) -> None:
-        """Do `what` with an object when the clock reaches `at`."""
+        """Do `what` with an object when its clock reaches `at`; a rehearsal plans nothing."""
+        if self.rehearsing:
+            return
         self._planned += 1
-        heapq.heappush(self._agenda, (at, self._planned, what, object_id))
+        # A schedule moves on before the renewal of the same instant bills.
+        order = 0 if what == "phase" else 1
+        heapq.heappush(self._agendas.setdefault(self.clock, []), (at, order, self._planned, what, object_id))
 
     @acted("nobody")
     def advance(self, to: int | str | datetime) -> Doc:
@@ -94,15 +87,19 @@ class Sandbox(OAuth, Checkout):
         if target < self.now:
             raise ValueError("the clock only moves forward")
         before = sum(len(each.events) for each in self.accounts.members)
-        self._pass_time(target)
+        self.pass_time(target)
         for other in self.accounts.members[1:]:
-            other._pass_time(target)
+            other.pass_time(target)
         return {"now": target, "events": sum(len(each.events) for each in self.accounts.members) - before}
 
-    def _pass_time(self, target: int) -> None:
-        while self._agenda and self._agenda[0][0] <= target:
-            at, _, what, object_id = heapq.heappop(self._agenda)
+    def pass_time(self, target: int) -> None:
+        """Do what is due on the present clock until `target`, in order of time."""
+        agenda = self._agendas.setdefault(self.clock, [])
+        while agenda and agenda[0][0] <= target:
+            at, _, _, what, object_id = heapq.heappop(agenda)
             self.now = max(self.now, at)
+            if self.clock:
+                self.alter(self.find(CLOCK, self.clock), frozen_time=self.now)
             self._due(at, what, object_id)
         self.now = target
 
@@ -111,16 +108,10 @@ class Sandbox(OAuth, Checkout):
         return self.advance(months_after(self.now, months) + days * DAY + hours * 3600)
 
     def _due(self, at: int, what: str, object_id: str) -> None:
-        if what == "renew":
-            self.renew(object_id, at)
-        elif what == "trial_will_end":
-            self.trial_will_end(object_id)
-        elif what in MONEY_DUE:
+        if what in MONEY_DUE:
             MONEY_DUE[what](self, object_id)
-        elif what == "expire":
-            self.expire_incomplete(object_id)
-        elif self.find("checkout.session", object_id)["status"] == "open":
-            self.expire_session(object_id)
+        else:
+            self.billing_due(at, what, object_id)
 
     @acted("nobody")
     def sell(
@@ -151,11 +142,12 @@ class Sandbox(OAuth, Checkout):
         url: str,
         *,
         enabled_events: Sequence[str] = ("*",),
+        connect: bool = False,
         api_version: str | None = None,
         description: str | None = None,
         metadata: Metadata | None = None,
     ) -> Doc:
-        """A new endpoint; `secret` is in this answer only."""
+        """A new endpoint; `secret` is in this answer only. `connect`: for the events of connected accounts only."""
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise StripeError("Invalid URL: An explicit scheme (such as https) must be provided.", param="url")
         if len([e for e in self.live("webhook_endpoint") if e["status"] == "enabled"]) >= 16:
@@ -172,6 +164,7 @@ class Sandbox(OAuth, Checkout):
             "metadata": merged({}, metadata),
             "status": "enabled",
             "url": url,
+            "_connect": connect,
             "_secret": self.ids.make("webhook_secret"),
         }
         self.put(endpoint)
