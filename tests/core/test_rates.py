@@ -22,7 +22,6 @@ from refref.core.rates import (
     TableRates,
     convert,
     decimal_text,
-    rate_of_sale,
     ratio,
     stripe_rate,
 )
@@ -237,8 +236,6 @@ def test_stripe_s_own_rate_is_that_of_the_sale_s_balance_transaction() -> None:
     assert stripe_rate(facts, "eur", "usd", "eur") == Rate("usd", "eur", "1/1.1", day("2026-01-15"), "stripe")
     assert stripe_rate(facts, "eur", "eur", "gbp") is None
     assert stripe_rate([balance_transaction(3, "usd", "")], "usd", "usd", "usd") is None
-    assert rate_of_sale(facts, "eur", "eur", "usd", day("2026-04-07"), BOOK).rate == "1.1"
-    assert rate_of_sale((), "eur", "eur", "usd", day("2026-04-07"), BOOK) == BOOK.rate("eur", "usd", day("2026-04-07"))
 
 
 def test_a_balance_transaction_merges_like_every_fact() -> None:

@@ -177,13 +177,6 @@ def stripe_rate(facts: Iterable[Fact], sale_currency: str, source: str, target: 
     return None
 
 
-def rate_of_sale(
-    facts: Iterable[Fact], sale_currency: str, source: str, target: str, day: date, book: Rates
-) -> Rate | Missing:
-    """The rate for a sale at the day's rate: Stripe's own where it is known, else the book's."""
-    return stripe_rate(facts, sale_currency, source, target) or book.rate(source, target, day)
-
-
 def convert(amount_minor: int, rate: Rate) -> int:
     """An amount of `rate.source` in minor units of `rate.target`, rounded once, half up, to what that currency has."""
     numerator, denominator = ratio(rate.rate)
