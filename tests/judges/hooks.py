@@ -1,27 +1,39 @@
-"""Hangs the judges into pytest: what they find is printed at the end and fails the run."""
+"""Hangs the judges into pytest: what they find is printed at the end and fails the run; so does it if they cannot."""
+
+import importlib
+from typing import Any
 
 import pytest
 
-from judges.recorder import Recorder
-
-recorder = Recorder()
+_judges: list[Any] = []  # the recorder, once it looks
+_absent: list[str] = []  # why it does not
 
 
 def pytest_sessionstart() -> None:
-    """Look at everything from the first test on."""
-    recorder.start()
+    """Look at everything from the first test on. A sandbox that cannot be imported need not stop the other tests."""
+    try:
+        made = importlib.import_module("judges.recorder").Recorder()
+    except ImportError as error:
+        _absent.append(str(error))
+    else:
+        made.start()
+        _judges.append(made)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a run whose tests passed but whose requests, objects or events Stripe would not know."""
-    if recorder.found and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+    is_bad = bool(_absent) or any(judge.found for judge in _judges)
+    if is_bad and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The count, and each fault with the test that showed it first."""
-    if recorder.requests or recorder.events:
-        terminalreporter.write_line(recorder.line())
-    for fault, test in recorder.found.items():
-        terminalreporter.write_line(f"judged wrong: {fault}\n    in {test}", red=True)
+    for reason in _absent:
+        terminalreporter.write_line(f"nothing was judged: {reason}", red=True)
+    for judge in _judges:
+        if judge.requests or judge.events:
+            terminalreporter.write_line(judge.line())
+        for fault, test in judge.found.items():
+            terminalreporter.write_line(f"judged wrong: {fault}\n    in {test}", red=True)
