@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.samples import T0, quick
 from refref.core.ecb import EcbHistory, parse_ecb
 from refref.core.estimates import estimate_total, present_rate
-from refref.core.facts import BalanceTransactionState, Fact, Kind, decode_fact, encode_fact, merge
+from refref.core.facts import BalanceTransactionState, ChargeState, Fact, Kind, decode_fact, encode_fact, merge
 from refref.core.money import currency_rule, wire_exponent
 from refref.core.rates import (
     Missing,
@@ -236,6 +236,31 @@ def test_stripe_s_own_rate_is_that_of_the_sale_s_balance_transaction() -> None:
     assert stripe_rate(facts, "eur", "usd", "eur") == Rate("usd", "eur", "1/1.1", day("2026-01-15"), "stripe")
     assert stripe_rate(facts, "eur", "eur", "gbp") is None
     assert stripe_rate([balance_transaction(3, "usd", "")], "usd", "usd", "usd") is None
+
+
+@pytest.mark.parametrize(
+    ("charged", "currency", "settled", "settled_in", "written", "rate"),
+    [
+        (1_000, "eur", 1_234, "usd", "1.234", "1.234"),  # the example of Stripe's reference
+        (500, "jpy", 318, "usd", "0.636", "0.00636"),  # minor units, as the reference says
+        (500, "jpy", 318, "usd", "0.00636", "0.00636"),  # whole units: the amounts tell
+        (1_000, "usd", 1_572, "jpy", "1.5725", "157.25"),
+        (1_000, "usd", 1_572, "jpy", "157.25", "157.25"),
+        (5_120, "kwd", 1_664, "usd", "0.325", "3.25"),
+        (5_120, "kwd", 1_664, "usd", "3.25", "3.25"),
+        (None, "jpy", 318, "usd", "0.636", "0.00636"),  # the charge is not known: as the reference says
+    ],
+)
+def test_stripe_s_rate_is_told_of_whole_units(
+    charged: int | None, currency: str, settled: int, settled_in: str, written: str, rate: str
+) -> None:
+    state = BalanceTransactionState(settled_in, settled, written, T0)
+    facts = [Fact("txn_1", Kind.BALANCE_TRANSACTION, 0, T0, 0, state, ("ch_1",))]
+    if charged is not None:
+        facts.append(Fact("ch_1", Kind.CHARGE, 1, T0, 0, ChargeState("succeeded", currency, charged, 0, T0)))
+    assert stripe_rate(facts, currency, currency, settled_in) == Rate(
+        currency, settled_in, rate, day("2026-01-15"), "stripe"
+    )
 
 
 def test_a_balance_transaction_merges_like_every_fact() -> None:

@@ -211,8 +211,8 @@ class CreditNoteState(msgspec.Struct, frozen=True, gc=False, array_like=True, ta
 
 
 class BalanceTransactionState(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="txn"):
-    """What a charge came to in the currency of the Stripe balance. `exchange_rate`: an exact decimal, whole units of
-    `currency` for one whole unit of the charge's; "" where nothing was exchanged."""
+    """What a charge came to in the currency of the Stripe balance. `exchange_rate`: the exact decimal
+    that Stripe wrote (the charge's amount times it is `amount`); "" where nothing was exchanged."""
 
     currency: str
     amount: int

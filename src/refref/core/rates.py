@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import lru_cache
 from math import gcd
 from typing import Literal, Protocol
@@ -17,8 +18,8 @@ from typing import Literal, Protocol
 import msgspec
 
 from refref.core.ecb import EURO, EcbHistory
-from refref.core.facts import BalanceTransactionState, Fact
-from refref.core.money import round_to_step, wire_exponent
+from refref.core.facts import BalanceTransactionState, ChargeState, Fact
+from refref.core.money import round_half_up, round_to_step, wire_exponent
 
 LOOK_BACK_DAYS = 7  # the longest gap between two days of the bank's is five: Easter, or Christmas beside a weekend
 Origin = Literal["ecb", "csv", "stripe", "table", "same"]  # same: nothing to exchange
@@ -164,17 +165,42 @@ class TableRates:
 def stripe_rate(facts: Iterable[Fact], sale_currency: str, source: str, target: str) -> Rate | None:
     """The rate at which Stripe itself exchanged a sale's money, where its balance transaction is among the sale's facts
     and the pair is the same, or turned around; of several transactions the first."""
-    found: list[tuple[int, str, str, str]] = []
-    for fact in facts:
+    known = {fact.stripe_id: fact for fact in facts}
+    found: list[tuple[int, str, BalanceTransactionState, int | None]] = []
+    for fact in known.values():
         state = fact.state
         if isinstance(state, BalanceTransactionState) and state.exchange_rate:
-            found.append((state.created_at, fact.stripe_id, state.currency, state.exchange_rate))
-    for created_at, _, settled_in, rate in sorted(found):
-        if (source, target) == (sale_currency, settled_in):
-            return Rate(source, target, rate, day_of(created_at), "stripe")
-        if (source, target) == (settled_in, sale_currency):
-            return Rate(source, target, f"1/{rate}", day_of(created_at), "stripe")
+            charges = [known[link].state for link in fact.links if link in known]
+            charged = next((charge.amount for charge in charges if isinstance(charge, ChargeState)), None)
+            found.append((state.created_at, fact.stripe_id, state, charged))
+    for created_at, _, state, charged in sorted(found, key=lambda one: one[:2]):
+        if {source, target} == {sale_currency, state.currency}:
+            rate = _of_whole_units(state, sale_currency, charged)
+            text = rate if source == sale_currency else f"1/{rate}"
+            return Rate(source, target, text, day_of(created_at), "stripe")
     return None
+
+
+def _of_whole_units(transaction: BalanceTransactionState, sale_currency: str, charged: int | None) -> str:
+    """Stripe's rate as one of whole units.
+
+    Its reference says that `amount` times the rate is `amount`: a rate of minor units. Where the two currencies have
+    unlike decimals the amounts themselves tell whether it is one, for the two readings are a factor of ten apart.
+    """
+    shift = wire_exponent(sale_currency) - wire_exponent(transaction.currency)
+    written = transaction.exchange_rate
+    if shift == 0:
+        return written
+    if charged and transaction.amount:
+        numerator, denominator = ratio(written)
+        as_minor = abs(round_half_up(charged * numerator, denominator) - transaction.amount)
+        as_whole = abs(
+            round_half_up(charged * numerator * 10 ** max(-shift, 0), denominator * 10 ** max(shift, 0))
+            - transaction.amount
+        )
+        if as_whole < as_minor:
+            return written
+    return format(Decimal(written).scaleb(shift), "f")
 
 
 def convert(amount_minor: int, rate: Rate) -> int:
