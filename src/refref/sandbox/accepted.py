@@ -3,6 +3,8 @@
 A name that is not here is refused as Stripe refuses it. Being here does not mean that the sandbox acts on it.
 """
 
+from refref.sandbox.accepted_connect import TABLE as TABLE_OF_CONNECT
+
 # A call, and indented below it the names it takes; `+pages` are the three of paging.
 TABLE = """
 POST /v1/customers
@@ -208,4 +210,4 @@ def _read(table: str) -> dict[str, frozenset[str]]:
     return {c: frozenset(names - {"+pages"} | (pages if "+pages" in names else set())) for c, names in found.items()}
 
 
-ACCEPTED = _read(TABLE)
+ACCEPTED = _read(TABLE + TABLE_OF_CONNECT)

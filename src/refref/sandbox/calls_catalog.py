@@ -184,6 +184,7 @@ def _create_endpoint(sb: Sandbox, p: Params, _: str) -> Doc:
     return sb.create_webhook_endpoint(
         p.required("url"),
         enabled_events=events,
+        connect=bool(p.flag("connect")),
         api_version=p.text("api_version"),
         description=p.text("description"),
         metadata=p.mapping("metadata"),
@@ -199,31 +200,6 @@ def _update_endpoint(sb: Sandbox, p: Params, endpoint: str) -> Doc:
     if "disabled" in p.data:
         changes["status"] = "disabled" if p.flag("disabled") else "enabled"
     return sb.update_webhook_endpoint(endpoint, changes)
-
-
-def _account(sb: Sandbox, _: Params, __: str) -> Doc:
-    return {
-        "id": "acct_sandbox",
-        "object": "account",
-        "business_profile": None,
-        "charges_enabled": True,
-        "country": "US",
-        "default_currency": "usd",
-        "details_submitted": True,
-        "email": "merchant@example.com",
-        "metadata": {},
-        "payouts_enabled": True,
-        "settings": None,
-        "type": "standard",
-    }
-
-
-def _balance(sb: Sandbox, _: Params, __: str) -> Doc:
-    sums: dict[str, int] = {}
-    for entry in sb.live("balance_transaction"):
-        sums[entry["currency"]] = sums.get(entry["currency"], 0) + entry["net"]
-    rows = [{"amount": amount, "currency": c, "source_types": {"card": amount}} for c, amount in sorted(sums.items())]
-    return {"object": "balance", "available": rows, "livemode": False, "pending": []}
 
 
 CALLS = (
@@ -245,6 +221,4 @@ CALLS = (
     ("POST", "/v1/webhook_endpoints", _create_endpoint),
     ("POST", "/v1/webhook_endpoints/{id}", _update_endpoint),
     ("DELETE", "/v1/webhook_endpoints/{id}", lambda sb, _, endpoint: sb.delete_webhook_endpoint(endpoint)),
-    ("GET", "/v1/account", _account),
-    ("GET", "/v1/balance", _balance),
 )

@@ -50,6 +50,15 @@ class Connect(Payouts):
         heard = [e for p in platforms for e in p.live("webhook_endpoint") if wants(e, kind, connected=True)]
         return super().open_endpoints(kind) + len(heard)
 
+    def get(self, object_id: str) -> Doc:
+        """The present state of an object; an account or a payment (`py_`) may be a connected account's."""
+        if object_id.startswith(("acct_", "py_")):
+            for account in self.accounts.connected(self.account_id):
+                kind = "charge" if object_id.startswith("py_") else "account"
+                if account.has(kind, object_id):
+                    return copy_of(account.find(kind, object_id))
+        return super().get(object_id)
+
     # a platform's accounts
 
     @acted("api")

@@ -61,6 +61,16 @@ def declined() -> StripeError:
     )
 
 
+def publishable_key() -> StripeError:
+    """A publishable key may not call the API (403)."""
+    return StripeError(
+        "This API call cannot be made with a publishable API key. Please use a secret API key. You can find a list of "
+        "your API keys at https://dashboard.stripe.com/account/apikeys.",
+        status=403,
+        code="secret_key_required",
+    )
+
+
 def rate_limited() -> StripeError:
     """Too many requests a second (429); the SDK does not try again by itself."""
     return StripeError(

@@ -58,6 +58,17 @@ def _email_of_details(doc: Doc, value: str) -> bool:
     return bool((doc["customer_details"] or {}).get("email") == value)
 
 
+def _range(name: str) -> dict[str, Keep]:
+    """Filters of a number: equal, or gte, gt, lte, lt."""
+    return {
+        name: lambda d, v: bool(d[name] == as_integer(v, name)),
+        f"{name}.gte": lambda d, v: bool(d[name] >= as_integer(v, name)),
+        f"{name}.gt": lambda d, v: bool(d[name] > as_integer(v, name)),
+        f"{name}.lte": lambda d, v: bool(d[name] <= as_integer(v, name)),
+        f"{name}.lt": lambda d, v: bool(d[name] < as_integer(v, name)),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Shelf:
     """One collection of the API: the kind it holds, its filters, and what it shows when a filter is not given."""
@@ -68,7 +79,11 @@ class Shelf:
 
 
 SHELVES: dict[str, Shelf] = {
-    "balance_transactions": Shelf("balance_transaction", fields("source", "type", "currency")),
+    "balance_transactions": Shelf(
+        "balance_transaction",
+        fields("source", "type", "currency") | {"payout": lambda d, v: v in (d["source"], d.get("_payout"))},
+    ),
+    "billing/credit_grants": Shelf("billing.credit_grant", fields("customer")),
     "charges": Shelf("charge", fields("customer", "payment_intent")),
     "checkout/sessions": Shelf(
         "checkout.session",
@@ -78,6 +93,11 @@ SHELVES: dict[str, Shelf] = {
     "credit_notes": Shelf("credit_note", fields("customer", "invoice")),
     "customers": Shelf("customer", fields("email")),
     "disputes": Shelf("dispute", fields("charge", "payment_intent")),
+    "entitlements/features": Shelf(
+        "entitlements.feature",
+        fields("lookup_key") | {"archived": lambda d, v: d["active"] == (v != "true")},
+        {"archived": lambda d, _: bool(d["active"])},
+    ),
     "events": Shelf("event", {"type": _type, "delivery_success": _delivered}),
     "invoice_payments": Shelf(
         "invoice_payment",
@@ -93,6 +113,7 @@ SHELVES: dict[str, Shelf] = {
     ),
     "payment_intents": Shelf("payment_intent", fields("customer")),
     "payment_methods": Shelf("payment_method", fields("customer", "type")),
+    "payouts": Shelf("payout", fields("destination", "status") | _range("arrival_date")),
     "prices": Shelf("price", fields("active", "currency", "product", "type")),
     "products": Shelf("product", fields("active")),
     "promotion_codes": Shelf(
@@ -112,6 +133,8 @@ SHELVES: dict[str, Shelf] = {
         {"status": lambda d, _: bool(d["status"] not in ("canceled", "incomplete_expired"))},
     ),
     "tax_rates": Shelf("tax_rate", fields("active", "inclusive")),
+    "topups": Shelf("topup", fields("status") | _range("amount")),
+    "transfers": Shelf("transfer", fields("destination", "transfer_group")),
     "webhook_endpoints": Shelf("webhook_endpoint"),
 }
 

@@ -236,7 +236,11 @@ class Payouts(Transfers):
         if manual or amount <= 0 or not account["payouts_enabled"] or not fitting:
             return
         target = self._payout_target(currency, None)
-        self.emit("payout.created", self._send(amount, target, currency, method="standard", fee=0, automatic=True))
+        sent = self._send(amount, target, currency, method="standard", fee=0, automatic=True)
+        for entry in self.live("balance_transaction"):
+            if entry["currency"] == currency and entry["available_on"] <= self.now and "_payout" not in entry:
+                self.alter(entry, _payout=sent["id"])
+        self.emit("payout.created", sent)
 
 
 def next_payout_at(after: int, schedule: Doc) -> int | None:

@@ -16,13 +16,24 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Lifespan
 
-from refref.sandbox import calls_billing, calls_catalog, calls_sales, payment_pages, witness
+from refref.sandbox import (
+    calls_billing,
+    calls_catalog,
+    calls_connect,
+    calls_grants,
+    calls_money,
+    calls_sales,
+    payment_pages,
+    witness,
+)
 from refref.sandbox.accepted import ACCEPTED
 from refref.sandbox.answers import Api, as_json, struck
-from refref.sandbox.errors import StripeError, rate_limited
+from refref.sandbox.connect_pages import ConnectPages
+from refref.sandbox.errors import StripeError, publishable_key, rate_limited
 from refref.sandbox.form import Params, parse
 from refref.sandbox.idempotency import Answers, Kept
 from refref.sandbox.lists import SHELVES, Shelf, expand, shelf_page
+from refref.sandbox.oauth_wire import oauth_routes
 from refref.sandbox.state import Sandbox
 from refref.sandbox.store import Doc
 from refref.sandbox.versions import render
@@ -44,8 +55,14 @@ class Wire:
 
     def account(self, request: Request) -> Sandbox:
         """The account that a request is about; raises when its key is unknown."""
-        self.check_key(request)
-        return self.sandbox
+        headers = request.headers
+        named = headers.get("stripe-account") or headers.get("stripe-context")
+        return self.sandbox.accounts.acting(self.check_key(request), named, request.method, request.url.path)
+
+    def platform(self, request: Request, secret: str | None) -> Sandbox:
+        """The account whose secret key came with an OAuth request, in its header or as `client_secret`."""
+        key = self.check_key(request) if secret is None else self.known(secret)
+        return self.sandbox.accounts.acting(key, None, request.method, request.url.path)
 
     def answers_of(self, sandbox: Sandbox) -> Answers:
         """The idempotent answers of an account."""
@@ -60,6 +77,14 @@ class Wire:
             value = b64decode(value).decode().partition(":")[0]
         if not value:
             raise StripeError("You did not provide an API key.", status=401)
+        return self.known(value)
+
+    def known(self, value: str) -> str:
+        """A key that may be used; 401 when it is unknown."""
+        if self.sandbox.accounts.keys.owner(value) is not None:
+            return value
+        if value.startswith("pk_"):
+            raise publishable_key()
         allowed = any(hmac.compare_digest(value, key) for key in self.keys) if self.keys else TEST_KEY.match(value)
         if not allowed:
             raise StripeError(f"Invalid API Key provided: {value[:8]}****", status=401, code=None)
@@ -80,14 +105,15 @@ def create_app(
     for method, path, call in (*all_calls(), *payment_pages.CALLS):
         accepts = accepted.get(f"{method} {path}", frozenset())
         routes.append(Route(path, _endpoint(wire, call, accepts), methods=[method]))
+    routes += [*ConnectPages(sandbox).routes(), *oauth_routes(sandbox, wire.platform)]
     routes.append(Route("/{path:path}", _unrecognized(wire), methods=["GET", "POST", "DELETE"]))
     return Api(routes=routes, lifespan=lifespan)
 
 
 def all_calls() -> Iterable[tuple[str, str, Call]]:
     """Every public call: method, path, function."""
-    for calls in (calls_catalog.CALLS, calls_sales.CALLS, calls_billing.CALLS):
-        yield from calls
+    for module in (calls_catalog, calls_sales, calls_billing, calls_connect, calls_money, calls_grants):
+        yield from module.CALLS
     for name, shelf in SHELVES.items():
         yield "GET", f"/v1/{name}", _list_call(shelf, f"/v1/{name}")
         yield "GET", f"/v1/{name}/{{id}}", _get_call(shelf)
@@ -151,7 +177,7 @@ async def _asked(wire: Wire, request: Request, request_id: str) -> Asked:
         text = "&".join(filter(None, (text, request.url.query)))
     token = request.headers.get("idempotency-key") if request.method == "POST" else None
     place = None if token is None else f"{request.headers.get('stripe-account', '')} {token}"
-    object_id = request.path_params.get("id", "")
+    object_id = "/".join(request.path_params.values())  # of a part of something: both ids
     return Asked(sandbox, request.method, request.url.path, object_id, text, version, request_id, token, place)
 
 
