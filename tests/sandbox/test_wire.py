@@ -184,7 +184,7 @@ def test_old_coupon_parameters_are_refused(shop: Shop) -> None:
 
 def test_a_request_is_answered_in_its_version(shop: Shop) -> None:
     session = shop.sb.sell(price=shop.monthly, email="a@example.com")
-    headers = {"authorization": f"Bearer {KEY}", "stripe-account": "acct_x"}
+    headers = {"authorization": f"Bearer {KEY}", "stripe-account": "acct_sandbox"}
     url = f"{shop.url}/v1/invoices/{session['invoice']}"
     old = httpx.get(
         url, params={"expand[]": "payment_intent"}, headers=headers | {"stripe-version": "2024-06-20"}
