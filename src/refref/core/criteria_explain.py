@@ -178,7 +178,7 @@ def show(value: object) -> str:
         return str(value)
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
-    told = json.dumps(value, ensure_ascii=False, default=str)
+    told = json.dumps(value, ensure_ascii=False, default=str).encode(errors="backslashreplace").decode()
     return told if len(told) <= MAX_SHOWN else told[: MAX_SHOWN - 1] + "…"
 
 
@@ -192,7 +192,9 @@ def trouble_in_words(message: str) -> str:
         return f"{told.partition(': ')[2].strip() or told.partition('map')[2].strip(' :')} is missing"
     if "Iteration budget" in told:
         return "it takes too many steps"
-    if "out of range" in told or "overflow" in told:
+    if told.startswith(("No value with name", "Unexpected value type", "Non-CEL value type")):
+        return "a value is of another kind than declared"
+    if any(sign in told for sign in ("out of range", "overflow", "too big")):
         return "a number is too large"
     if "basic_string" in told:
         return "a text cannot be read"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from refref.core.criteria_engine import Kind
 from refref.core.criteria_syntax import Call, ListOf, Literal, Macro, MapOf, Name, Node, Select, parts
@@ -53,6 +54,17 @@ CONDITION_VARIABLES: Variables = {
 EVENT_VARIABLES: Variables = {"event": "any"}
 
 MISSING = object()
+# Exactly these, since the engine would take true for 1.
+_TYPES: Mapping[Kind, type] = {
+    "int": int,
+    "string": str,
+    "bool": bool,
+    "timestamp": datetime,
+    "strings": list,
+    "map": dict,
+    "flags": dict,
+    "any": object,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +169,7 @@ class Gatherer:
     """Takes out of plain values what one source needs, under the engine's names."""
 
     def __init__(self, paths: list[Path], variables: Variables) -> None:
-        self._fields: dict[str, dict[str, str]] = {}
+        self._fields: dict[str, dict[str, tuple[str, type]]] = {}
         self._asked: dict[str, list[str]] = {}
         self._parts: list[Steps] = []
         for path in paths:
@@ -168,20 +180,24 @@ class Gatherer:
                 if path.only_asked and len(rest) == 1:
                     self._asked.setdefault(root, []).append(rest[0])
                 else:
-                    self._fields.setdefault(root, {})[rest[0]] = f"{root}_{rest[0]}"
+                    kinds = variables[root]
+                    assert isinstance(kinds, Mapping)
+                    self._fields.setdefault(root, {})[rest[0]] = (f"{root}_{rest[0]}", _TYPES[kinds[rest[0]]])
             else:
                 self._parts.append(_keys_only(path.steps))
         self._parts = sorted(set(self._parts), key=len)
 
     def gather(self, values: Mapping[str, object]) -> dict[str, object]:
-        """The variables for the engine; what is missing is left out."""
+        """The variables for the engine; what is missing, or of another kind than declared, is left out."""
         data: dict[str, object] = {}
         for root, fields in self._fields.items():
             record = values.get(root)
             if isinstance(record, Mapping):
-                for field, flat in fields.items():
+                for field, (flat, kind) in fields.items():
                     value = record.get(field)
-                    if value is not None:
+                    if isinstance(value, datetime) and value.tzinfo is None:
+                        continue  # the engine would take it for the machine's time
+                    if type(value) is kind or (kind is object and value is not None):
                         data[flat] = value
         for root, asked in self._asked.items():
             record = values.get(root)

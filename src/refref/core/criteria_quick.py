@@ -1,6 +1,7 @@
 """Tests of the plain kinds of criteria in Python, for speed: comparisons of a path with constants, joined.
 
-Answers only what is beyond doubt, by the exact type of the value; None means: ask the engine. Never differs from it.
+Answers only what is beyond doubt, by the exact type of the value; None means: ask the engine. Never differs from it
+for values of the declared kinds.
 """
 
 from __future__ import annotations
@@ -138,7 +139,10 @@ def _membership(item: Node, group: Node, variables: Variables) -> Test:
     read, wanted = _reader(group, variables), _constant(item)
     if read is None or type(wanted) is not str:
         return _unclear
-    return _includes(read, wanted)
+    steps = steps_of(group, variables) or ()
+    kind = variables[str(steps[0])]
+    declared = kind[str(steps[1])] if isinstance(kind, Mapping) and len(steps) == 2 else "any"
+    return _includes(read, wanted, {"strings": (list,), "map": (dict,)}.get(declared, (list, dict)))
 
 
 def _one_of(read: Read, texts: frozenset[object]) -> Test:
@@ -149,10 +153,10 @@ def _one_of(read: Read, texts: frozenset[object]) -> Test:
     return test
 
 
-def _includes(read: Read, text: str) -> Test:
+def _includes(read: Read, text: str, kinds: tuple[type, ...]) -> Test:
     def test(values: Mapping[str, object]) -> bool | None:
         value = read(values)
-        return text in value if type(value) is list or type(value) is dict else None
+        return text in value if isinstance(value, (list, dict)) and type(value) in kinds else None
 
     return test
 

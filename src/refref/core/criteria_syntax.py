@@ -253,7 +253,7 @@ def chain(node: Node, operator: str) -> tuple[Node, ...]:
 
 
 def write(node: Node) -> str:
-    """The node as CEL, in one spelling: reading it again gives the same tree."""
+    """The node as CEL, in one spelling: reading it again gives the same tree, save how runs of && and || are nested."""
     return _write(node, 0)
 
 
