@@ -1,0 +1,5 @@
+"""The shop of the sandbox's tests, for the judges' tests."""
+
+from sandbox.conftest import sb, shop
+
+__all__ = ["sb", "shop"]
