@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from cel_expr_python import cel
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -155,6 +157,27 @@ def test_conditions_as_the_library(source: str, values: dict[str, object]) -> No
     outcome = compile_criteria(source, variables=CONDITION_VARIABLES).evaluate(values)
     assert outcome.matched == by_library(source, values), (source, values)
     assert bool(outcome.because) == (not outcome.matched)
+
+
+@pytest.mark.parametrize("number", [4, 5, 6])
+@pytest.mark.parametrize("country", ["AT", "DE", "FR"])
+def test_comparisons_from_both_sides(number: int, country: str) -> None:
+    values = {"sale": {"number": number, "country": country}}
+    for sign, compare in (
+        ("<", operator.lt),
+        ("<=", operator.le),
+        (">", operator.gt),
+        (">=", operator.ge),
+        ("==", operator.eq),
+        ("!=", operator.ne),
+    ):
+        for source, expected in (
+            (f"sale.number {sign} 5", compare(number, 5)),
+            (f"5 {sign} sale.number", compare(5, number)),
+            (f'sale.country {sign} "DE"', compare(country, "DE")),
+            (f'"DE" {sign} sale.country', compare("DE", country)),
+        ):
+            assert compile_criteria(source, variables=CONDITION_VARIABLES).matches(values) == expected, source
 
 
 @quick

@@ -52,12 +52,13 @@ def quick_test(node: Node, variables: Variables) -> Test:
             return _membership(args[0], args[1], variables)
         if node.function in _TEXT_TESTS and node.target is not None:
             return _text_test(node, variables)
-        return _unclear
+        return unclear
     read = _reader(node, variables)
-    return _unclear if read is None else _flag(read)
+    return unclear if read is None else _flag(read)
 
 
-def _unclear(values: Mapping[str, object]) -> bool | None:
+def unclear(values: Mapping[str, object]) -> bool | None:
+    """The test of what is not plain."""
     return None
 
 
@@ -106,7 +107,7 @@ def _comparison(node: Call, variables: Variables) -> Test:
         function, left, right = _TURNED[function], right, left
     read, wanted, compare = _reader(left, variables), _constant(right), _COMPARISONS[function]
     if read is None or wanted is MISSING:
-        return _unclear
+        return unclear
     kind = type(wanted)
     if kind is int:
         return _number_comparison(read, wanted, compare)
@@ -138,7 +139,7 @@ def _membership(item: Node, group: Node, variables: Variables) -> Test:
             return _one_of(read, frozenset(constants))
     read, wanted = _reader(group, variables), _constant(item)
     if read is None or type(wanted) is not str:
-        return _unclear
+        return unclear
     steps = steps_of(group, variables) or ()
     kind = variables[str(steps[0])]
     declared = kind[str(steps[1])] if isinstance(kind, Mapping) and len(steps) == 2 else "any"
@@ -165,7 +166,7 @@ def _text_test(node: Call, variables: Variables) -> Test:
     assert node.target is not None
     read, wanted, test_text = _reader(node.target, variables), _constant(node.args[0]), _TEXT_TESTS[node.function]
     if read is None or not isinstance(wanted, str):
-        return _unclear
+        return unclear
 
     def test(values: Mapping[str, object]) -> bool | None:
         value = read(values)
@@ -178,15 +179,15 @@ def _asked(node: Macro, variables: Variables) -> Test:
     """has(a.b.c): false only where a.b is a map without c; what is missing before that is the engine's."""
     steps = steps_of(node.args[0], variables)
     if steps is None:
-        return _unclear
+        return unclear
     in_record = is_record(variables, str(steps[0]))
 
     def test(values: Mapping[str, object]) -> bool | None:
-        found, count = look_up(values, steps, in_record=in_record)
+        found, _ = look_up(values, steps, in_record=in_record)
         if found is not MISSING:
             return True if isinstance(steps[-1], str) else None
         upper, _ = look_up(values, steps[:-1], in_record=in_record)
-        return False if count == len(steps) - 1 and isinstance(upper, Mapping) else None
+        return False if isinstance(upper, Mapping) else None
 
     return test
 
