@@ -3,6 +3,7 @@
 A name that is not here is refused as Stripe refuses it. Being here does not mean that the sandbox acts on it.
 """
 
+from refref.sandbox.accepted_billing import TABLE as TABLE_OF_BILLING
 from refref.sandbox.accepted_connect import TABLE as TABLE_OF_CONNECT
 
 # A call, and indented below it the names it takes; `+pages` are the three of paging.
@@ -200,7 +201,7 @@ POST /v1/setup_intents
 def _read(table: str) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
     call = ""
-    for line in table.strip().splitlines():
+    for line in filter(None, table.splitlines()):
         if line.startswith(" "):
             found[call].update(line.split())
         else:
@@ -210,4 +211,4 @@ def _read(table: str) -> dict[str, frozenset[str]]:
     return {c: frozenset(names - {"+pages"} | (pages if "+pages" in names else set())) for c, names in found.items()}
 
 
-ACCEPTED = _read(TABLE + TABLE_OF_CONNECT)
+ACCEPTED = _read(TABLE + TABLE_OF_BILLING + TABLE_OF_CONNECT)

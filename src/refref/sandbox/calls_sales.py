@@ -3,11 +3,9 @@
 from typing import Any
 
 from refref.sandbox.calls_catalog import card
-from refref.sandbox.cards import NUMBERS, TOKENS
-from refref.sandbox.errors import StripeError, declined, missing
+from refref.sandbox.errors import StripeError
 from refref.sandbox.form import Params, as_integer
 from refref.sandbox.lists import page
-from refref.sandbox.session_shape import blank_setup_intent
 from refref.sandbox.state import Sandbox
 from refref.sandbox.store import Doc
 
@@ -24,7 +22,6 @@ def _create_session(sb: Sandbox, p: Params, _: str) -> Doc:
     if len(discounts) > 1:
         raise StripeError("You can only pass one discount.", param="discounts")
     items = p.rows("line_items")
-    rates = [r for item in items for r in item.get("tax_rates", [])]
     invoice = p.nested("invoice_creation")
     return sb.checkout(
         mode=p.required("mode"),
@@ -33,22 +30,15 @@ def _create_session(sb: Sandbox, p: Params, _: str) -> Doc:
         metadata=p.mapping("metadata"),
         payment_intent_data=p.mapping("payment_intent_data"),
         subscription_data=p.mapping("subscription_data"),
+        setup_intent_data=p.mapping("setup_intent_data"),
         invoice_creation={"enabled": invoice.flag("enabled"), "invoice_data": invoice.mapping("invoice_data")},
         discounts=discounts,
-        tax_rate=rates[0] if rates else None,
         automatic_tax=bool(p.nested("automatic_tax").flag("enabled")),
-        shipping=_shipping(p),
+        shipping_options=p.rows("shipping_options"),
+        currency=p.text("currency"),
         expires_at=p.integer("expires_at"),
         **more,
     )
-
-
-def _shipping(p: Params) -> int:
-    """The amount of the first shipping option."""
-    for option in p.rows("shipping_options"):
-        amount = option.get("shipping_rate_data", {}).get("fixed_amount", {}).get("amount", "0")
-        return as_integer(amount, "shipping_options[0][shipping_rate_data][fixed_amount][amount]")
-    return 0
 
 
 def _session_items(sb: Sandbox, p: Params, session: str) -> Doc:
@@ -70,37 +60,10 @@ def _create_intent(sb: Sandbox, p: Params, _: str) -> Doc:
         card=card(sb, p.text("payment_method")),
         confirm=bool(p.flag("confirm")),
         capture=p.text("capture_method") != "manual",
+        off_session=p.text("off_session") == "true",
         metadata=p.mapping("metadata"),
         description=p.text("description"),
     )
-
-
-def _create_method(sb: Sandbox, p: Params, _: str) -> Doc:
-    number = p.nested("card").text("number") or p.nested("card").text("token") or "tok_visa"
-    return sb.create_payment_method(NUMBERS.get(number) or card(sb, number) or "visa")
-
-
-def _attach(sb: Sandbox, p: Params, method: str) -> Doc:
-    """Keep a method for a customer; a test token makes a method of its own, and a declined card is refused."""
-    customer = p.required("customer")
-    if sb.has("payment_method", method):
-        return sb.attach_payment_method(method, customer)
-    if method not in TOKENS:
-        raise missing("PaymentMethod", method)
-    if method.endswith("chargeDeclined"):
-        raise declined()
-    return sb.create_payment_method(TOKENS[method], customer=customer)
-
-
-def _create_setup(sb: Sandbox, p: Params, _: str) -> Doc:
-    intent = sb.put(
-        blank_setup_intent(sb.ids.make("setup_intent"), p.text("customer"), p.text("payment_method"), sb.now)
-    )
-    sb.emit("setup_intent.created", intent)
-    if p.flag("confirm") and intent["payment_method"]:
-        sb.alter(intent, status="succeeded")
-        sb.emit("setup_intent.succeeded", intent)
-    return intent
 
 
 def _create_charge(sb: Sandbox, p: Params, _: str) -> Doc:
@@ -126,9 +89,11 @@ def _create_refund(sb: Sandbox, p: Params, _: str) -> Doc:
 
 
 def _update_dispute(sb: Sandbox, p: Params, dispute: str) -> Doc:
-    if p.flag("submit") is False:
+    if "evidence" not in p.data and p.flag("submit") is None:
         return sb.update_metadata("dispute", dispute, p.mapping("metadata"), "charge.dispute.updated")
-    return sb.update_dispute(dispute, "under_review")
+    return sb.submit_evidence(
+        dispute, p.mapping("evidence"), submit=p.flag("submit") is not False, metadata=p.mapping("metadata")
+    )
 
 
 CALLS = (
@@ -147,12 +112,11 @@ CALLS = (
     (
         "POST",
         "/v1/payment_intents/{id}/confirm",
-        lambda sb, p, intent: sb.confirm_payment_intent(intent, card=card(sb, p.text("payment_method"))),
+        lambda sb, p, intent: sb.confirm_payment_intent(
+            intent, card=card(sb, p.text("payment_method")), off_session=p.text("off_session") == "true"
+        ),
     ),
     ("POST", "/v1/payment_intents/{id}/capture", lambda sb, _, intent: sb.capture_payment_intent(intent)),
-    ("POST", "/v1/payment_methods", _create_method),
-    ("POST", "/v1/payment_methods/{id}/attach", _attach),
-    ("POST", "/v1/setup_intents", _create_setup),
     ("POST", "/v1/payment_intents/{id}/cancel", lambda sb, _, intent: sb.cancel_payment_intent(intent)),
     ("POST", "/v1/charges", _create_charge),
     (

@@ -1,191 +1,21 @@
-"""Checkout Sessions: what the merchant opens and the buyer completes, abandons or lets expire."""
+"""Checkout Sessions: what the buyer completes, abandons or lets expire."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from refref.sandbox.amounts import share
 from refref.sandbox.cards import card_named, refusal
-from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.errors import StripeError
-from refref.sandbox.invoice_lines import LineDraft
-from refref.sandbox.invoice_shape import shipping_cost
-from refref.sandbox.prices import amount_of
-from refref.sandbox.schedules import Schedules
 from refref.sandbox.session_shape import (
-    blank_session,
     details_of,
-    invoice_creation_of,
-    items_of,
-    session_totals,
 )
+from refref.sandbox.sessions import Sessions
 from refref.sandbox.store import Doc, acted
 from refref.sandbox.subscriptions import Terms
 
-# What a merchant may say of a session that is kept as said.
-KEPT = (
-    "allow_promotion_codes",
-    "client_reference_id",
-    "customer_email",
-    "customer_creation",
-    "success_url",
-    "cancel_url",
-)
-AUTOMATIC_TAX = {"enabled": True, "liability": {"type": "self"}, "provider": "stripe", "status": "complete"}
-AUTOMATIC_RATE = "Automatic tax"
 
-
-class Checkout(Schedules):
+class Checkout(Sessions):
     """Sells through Stripe's hosted page."""
-
-    @acted("api")
-    def checkout(
-        self,
-        /,
-        *,
-        mode: str,
-        line_items: Sequence[Mapping[str, Any]] = (),
-        customer: str | None = None,
-        metadata: Metadata | None = None,
-        payment_intent_data: Mapping[str, Any] | None = None,
-        subscription_data: Mapping[str, Any] | None = None,
-        setup_intent_data: Mapping[str, Any] | None = None,
-        invoice_creation: Mapping[str, Any] | None = None,
-        discounts: Sequence[Mapping[str, str]] = (),
-        tax_rate: str | None = None,
-        automatic_tax: bool = False,
-        shipping: int = 0,
-        shipping_options: Sequence[Mapping[str, Any]] = (),
-        payment_link: str | None = None,
-        currency: str | None = None,
-        expires_at: int | None = None,
-        presentment_currency: str | None = None,
-        **kept: Any,
-    ) -> Doc:
-        """Open a session; nothing is emitted."""
-        if unknown := set(kept) - set(KEPT):
-            raise TypeError(f"checkout() does not know {sorted(unknown)}")
-        if customer is not None:
-            self.customer(customer, "customer")
-        prices = self._sellable(mode, line_items)
-        session_id = self.ids.make("checkout.session")
-        money = currency.lower() if currency else prices[0]["currency"] if prices else None
-        options = [self._shipping_option(o, str(money)) for o in shipping_options]
-        shipping = options[0]["shipping_amount"] if options else shipping
-        session = blank_session(session_id, mode, money, f"{self.public_url}/pay/{session_id}", self.now)
-        session |= {
-            **kept,
-            "customer": customer,
-            "discounts": [{"coupon": d.get("coupon"), "promotion_code": d.get("promotion_code")} for d in discounts],
-            "invoice_creation": invoice_creation_of(invoice_creation) if mode == "payment" else None,
-            "metadata": merged({}, metadata),
-            "payment_link": payment_link,
-            "shipping_cost": shipping_cost(shipping, options[0]["shipping_rate"] if options else None)
-            if shipping or options
-            else None,
-            "shipping_options": options,
-            "_automatic_tax": automatic_tax,
-            "_custom_amount": None,
-            "_intent_data": dict(payment_intent_data or {}),
-            "_presentment": presentment_currency,
-            "_quantities": [int(item.get("quantity", 1)) for item in line_items],
-            "_prices": [p["id"] for p in prices],
-            "_setup_data": dict(setup_intent_data or {}),
-            "_shipping": shipping,
-            "_subscription_data": dict(subscription_data or {}),
-            "_rates": [self._automatic_rate(prices)] if automatic_tax else [tax_rate] if tax_rate else [],
-        }
-        if expires_at is not None:
-            session["expires_at"] = expires_at
-        if automatic_tax:
-            session["automatic_tax"] = dict(AUTOMATIC_TAX)
-        if customer is not None:
-            session["customer_creation"] = None
-        self.price_session(session)
-        self.put(session)
-        self.plan(session["expires_at"], "expire_session", session_id)
-        return session
-
-    def _shipping_option(self, given: Mapping[str, Any], currency: str) -> Doc:
-        """A shipping rate that exists, or one made of `shipping_rate_data`."""
-        rate = given.get("shipping_rate")
-        if rate is None:
-            data = given.get("shipping_rate_data") or {}
-            fixed = data.get("fixed_amount")
-            if not fixed:
-                raise StripeError(
-                    "A shipping option needs shipping_rate or shipping_rate_data[fixed_amount].",
-                    code="parameter_missing",
-                    param="shipping_options[0][shipping_rate]",
-                )
-            made = self.create_shipping_rate(
-                int(fixed["amount"]),
-                str(fixed["currency"]),
-                name=str(data.get("display_name") or "Shipping"),
-                metadata=data.get("metadata"),
-            )
-            rate = made["id"]
-        return {"shipping_amount": self.shipping_amount(str(rate), currency), "shipping_rate": rate}
-
-    def _sellable(self, mode: str, line_items: Sequence[Mapping[str, Any]]) -> list[Doc]:
-        """The prices of the items, if the mode can sell them."""
-        if mode not in ("payment", "subscription", "setup"):
-            raise StripeError("Invalid mode: must be one of payment, setup, subscription", param="mode")
-        if mode != "setup" and not line_items:
-            raise StripeError("Missing required param: line_items.", code="parameter_missing", param="line_items")
-        prices = [self.price_for(item, "line_items[0][price]") for item in line_items]
-        recurring = any(p["recurring"] for p in prices)
-        if mode == "payment" and recurring:
-            raise StripeError(
-                "You specified `payment` mode but passed a recurring price.", param="line_items[0][price]"
-            )
-        if mode == "subscription" and not recurring:
-            raise StripeError("You must provide a recurring price in `subscription` mode.", param="line_items")
-        return prices
-
-    def _automatic_rate(self, prices: Sequence[Doc]) -> str:
-        """The sandbox's one automatic tax: 10 %, inside the price when the price says inclusive."""
-        inclusive = any(p["tax_behavior"] == "inclusive" for p in prices)
-        for rate in self.live("tax_rate"):
-            if rate["display_name"] == AUTOMATIC_RATE and rate["inclusive"] == inclusive:
-                return str(rate["id"])
-        return str(self.create_tax_rate(1000, inclusive=inclusive, name=AUTOMATIC_RATE)["id"])
-
-    def price_session(self, session: Doc) -> None:
-        """Work out the items and totals with the discounts the session has now."""
-        if session["mode"] == "setup":
-            return
-        previews = []
-        for given in session["discounts"]:
-            if given["promotion_code"]:
-                code = self.usable_code(given["promotion_code"], session["customer"])
-                given.update(promotion_code=code["id"], coupon=code["promotion"]["coupon"])
-            previews.append(
-                {"id": "di_preview", "_coupon": self.find("coupon", given["coupon"], "discounts[0][coupon]")}
-            )
-        drafts = self._drafts(session)
-        rates = [[self.find("tax_rate", r, "tax_rate") for r in d.rates or session["_rates"]] for d in drafts]
-        items = items_of([self.ids.make("item") for _ in drafts], drafts, previews, rates, session["currency"])
-        totals = session_totals(
-            items, session["_shipping"], trial=bool(session["_subscription_data"].get("trial_period_days"))
-        )
-        self.alter(session, _items=items, **totals)
-
-    def _drafts(self, session: Doc) -> list[LineDraft]:
-        rows = []
-        for price_id, quantity in zip(session["_prices"], session["_quantities"], strict=True):
-            price = self.find("price", price_id)
-            rows.append(
-                LineDraft(
-                    amount_of(price, quantity, session["currency"], session["_custom_amount"]),
-                    self.product_name(price),
-                    self.now,
-                    self.now,
-                    price,
-                    quantity,
-                )
-            )
-        return rows
 
     @acted("nobody")
     def pay_session(
@@ -196,13 +26,24 @@ class Checkout(Schedules):
         email: str | None = None,
         name: str | None = None,
         promotion_code: str | None = None,
+        custom_amount: int | None = None,
+        shipping_rate: str | None = None,
     ) -> Doc:
-        """The buyer completes the hosted page; a declined card raises 402 and leaves it open."""
+        """The buyer completes the hosted page; a declined card raises 402 and leaves it open.
+
+        `custom_amount`: what the buyer chooses to pay for a price with custom_unit_amount; `shipping_rate`: the
+        shipping option chosen.
+        """
         doc = self.find("checkout.session", session)
         if doc["status"] != "open":
             raise StripeError(f"This Checkout Session is {doc['status']}.", param="session")
         if promotion_code is not None:
             self.alter(doc, discounts=[{"coupon": None, "promotion_code": promotion_code}])
+        if shipping_rate is not None:
+            self._choose_shipping(doc, shipping_rate)
+        if custom_amount is not None:
+            self.alter(doc, _custom_amount=custom_amount)
+        if promotion_code is not None or shipping_rate is not None or custom_amount is not None:
             self.price_session(doc)
         if doc["mode"] == "subscription" and doc["amount_total"] and card_named(card).code is not None:
             raise refusal(card_named(card))
@@ -247,11 +88,14 @@ class Checkout(Schedules):
     def _start(self, session: Doc, card: str) -> None:
         customer = self.find("customer", session["customer"])
         recurring = []
-        for price_id, quantity in zip(session["_prices"], session["_quantities"], strict=True):
+        sold = zip(session["_prices"], session["_quantities"], session["_item_rates"], strict=True)
+        for price_id, quantity, rates in sold:
             if self.find("price", price_id)["recurring"]:
-                recurring.append({"price": price_id, "quantity": quantity})
+                recurring.append({"price": price_id, "quantity": quantity, "tax_rates": rates})
             else:
-                self.add_invoice_item(customer["id"], price=price_id, quantity=quantity)
+                self.add_invoice_item(
+                    customer["id"], price=price_id, quantity=quantity, tax_rates=rates, currency=session["currency"]
+                )
         given = session["discounts"][0] if session["discounts"] else {}
         sub = self.start_subscription(
             customer,

@@ -54,6 +54,11 @@ def _has_price(doc: Doc, value: str) -> bool:
     return any(item["price"]["id"] == value for item in doc["items"]["data"])
 
 
+def _currency_of_shipping(doc: Doc, value: str) -> bool:
+    fixed = doc["fixed_amount"]
+    return value == fixed["currency"] or value in fixed.get("currency_options", {})
+
+
 def _email_of_details(doc: Doc, value: str) -> bool:
     return bool((doc["customer_details"] or {}).get("email") == value)
 
@@ -91,7 +96,9 @@ SHELVES: dict[str, Shelf] = {
     ),
     "coupons": Shelf("coupon"),
     "credit_notes": Shelf("credit_note", fields("customer", "invoice")),
-    "customers": Shelf("customer", fields("email")),
+    "customers": Shelf(
+        "customer", fields("email", "test_clock"), {"test_clock": lambda d, _: d.get("test_clock") is None}
+    ),
     "disputes": Shelf("dispute", fields("charge", "payment_intent")),
     "entitlements/features": Shelf(
         "entitlements.feature",
@@ -107,15 +114,23 @@ SHELVES: dict[str, Shelf] = {
             "payment.payment_intent": lambda d, v: bool(d["payment"].get("payment_intent") == v),
         },
     ),
-    "invoiceitems": Shelf("invoiceitem", fields("customer", "invoice")),
+    "invoiceitems": Shelf(
+        "invoiceitem",
+        fields("customer", "invoice") | {"pending": lambda d, v: (d["invoice"] is None) == (v == "true")},
+    ),
     "invoices": Shelf(
         "invoice", fields("customer", "status", "collection_method") | {"subscription": _of_subscription}
     ),
     "payment_intents": Shelf("payment_intent", fields("customer")),
+    "payment_links": Shelf("payment_link", fields("active")),
     "payment_methods": Shelf("payment_method", fields("customer", "type")),
     "payouts": Shelf("payout", fields("destination", "status") | _range("arrival_date")),
-    "prices": Shelf("price", fields("active", "currency", "product", "type")),
-    "products": Shelf("product", fields("active")),
+    "prices": Shelf(
+        "price",
+        fields("active", "currency", "product", "type")
+        | {"recurring.interval": lambda d, v: (d["recurring"] or {}).get("interval") == v},
+    ),
+    "products": Shelf("product", fields("active", "shippable", "url")),
     "promotion_codes": Shelf(
         "promotion_code",
         fields("active", "customer")
@@ -126,12 +141,18 @@ SHELVES: dict[str, Shelf] = {
     ),
     "radar/early_fraud_warnings": Shelf("radar.early_fraud_warning", fields("charge", "payment_intent")),
     "refunds": Shelf("refund", fields("charge", "payment_intent")),
-    "setup_intents": Shelf("setup_intent", fields("customer")),
+    "setup_intents": Shelf("setup_intent", fields("customer", "payment_method")),
+    "shipping_rates": Shelf("shipping_rate", fields("active") | {"currency": _currency_of_shipping}),
+    "subscription_schedules": Shelf(
+        "subscription_schedule",
+        fields("customer") | {"scheduled": lambda d, v: (d["status"] == "not_started") == (v == "true")},
+    ),
     "subscriptions": Shelf(
         "subscription",
-        fields("customer", "collection_method") | {"status": _status, "price": _has_price},
+        fields("customer", "collection_method", "test_clock") | {"status": _status, "price": _has_price},
         {"status": lambda d, _: bool(d["status"] not in ("canceled", "incomplete_expired"))},
     ),
+    "test_helpers/test_clocks": Shelf("test_helpers.test_clock"),
     "tax_rates": Shelf("tax_rate", fields("active", "inclusive")),
     "topups": Shelf("topup", fields("status") | _range("amount")),
     "transfers": Shelf("transfer", fields("destination", "transfer_group")),
@@ -173,6 +194,9 @@ def shelf_page(sb: Sandbox, shelf: Shelf, params: Params, url: str) -> Doc:
         docs = [d for d in docs if d["created"] > sb.now - EVENTS_KEPT_SECONDS]
     if "created" in params.data:
         docs = [d for d in docs if within(d, params.data["created"])]
+    keys = params.rows("lookup_keys") if shelf.kind == "price" else params.rows("ids")
+    if keys:
+        docs = [d for d in docs if d.get("lookup_key" if shelf.kind == "price" else "id") in keys]
     types = [str(t) for t in params.rows("types")]
     if len(types) > 20:
         raise StripeError("You may pass up to 20 event types.", param="types")
@@ -218,7 +242,16 @@ def _included(sb: Sandbox, doc: Doc, key: str) -> Doc | None:
     if (noun, key) == ("customer", "subscriptions"):
         subs = [s for s in sb.live("subscription") if s["customer"] == object_id and s["status"] != "canceled"]
         return listed(copy_of(subs[::-1]), f"/v1/customers/{object_id}/subscriptions")
+    if (noun, key) in SHOWN_ON_REQUEST:
+        kept: Doc = sb.find(str(noun), str(object_id)).get("_balances" if noun == "customer" else f"_{key}") or {}
+        if noun == "customer":
+            return {currency: -amount for currency, amount in kept.items()}
+        return copy_of(kept) if key == "currency_options" else {"tiers": copy_of(kept)}
     return None
+
+
+# Properties that are kept under a private name and shown when asked for.
+SHOWN_ON_REQUEST = (("price", "tiers"), ("price", "currency_options"), ("customer", "invoice_credit_balance"))
 
 
 def expand(sb: Sandbox, doc: Doc, paths: Iterable[str], api_version: str) -> Doc:
@@ -242,7 +275,8 @@ def _expand(sb: Sandbox, node: Any, steps: list[str], version: str) -> bool:
     key, rest = steps[0], steps[1:]
     made = _included(sb, node, key)
     if made is not None and node.get(key) is None:
-        node[key] = render(made, version)
+        shown = render(made, version)
+        node[key] = shown["tiers"] if key == "tiers" else shown
     elif key in node:
         node[key] = _resolved(sb, node[key], key, version)
     else:

@@ -6,6 +6,8 @@ from typing import Any
 from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.checkout import Checkout
 from refref.sandbox.errors import StripeError
+from refref.sandbox.ids import scramble
+from refref.sandbox.prices import amount_of
 from refref.sandbox.session_shape import invoice_creation_of
 from refref.sandbox.store import Doc, acted
 
@@ -99,6 +101,28 @@ class PaymentLinks(Checkout):
         before = self.alter(link, **changes)
         self.emit("payment_link.updated", link, before)
         return link
+
+    def link_items(self, payment_link: str) -> list[Doc]:
+        """What a link sells, as line items."""
+        link = self.find("payment_link", payment_link)
+        prices = [self.find("price", item["price"]) for item in link["_items"]]
+        return [
+            {
+                "id": f"li_{scramble(f'{payment_link} {number}', 24)}",
+                "object": "item",
+                "adjustable_quantity": None,
+                "amount_discount": 0,
+                "amount_subtotal": amount_of(price, item["quantity"]),
+                "amount_tax": 0,
+                "amount_total": amount_of(price, item["quantity"]),
+                "currency": price["currency"],
+                "description": self.product_name(price),
+                "metadata": {},
+                "price": price,
+                "quantity": item["quantity"],
+            }
+            for number, (price, item) in enumerate(zip(prices, link["_items"], strict=True))
+        ]
 
     @acted("nobody")
     def visit_payment_link(self, /, payment_link: str, **address: str) -> Doc:

@@ -50,6 +50,8 @@ class Payments(PaymentMethods, Balance):
         if off_session and intent["status"] == "requires_action":
             self.finish_intent(intent, None, error=unauthenticated())
             raise unauthenticated()
+        if intent["_invoice"] is not None:
+            self.intent_done(intent)
 
     @acted("api")
     def confirm_payment_intent(self, payment_intent: str, *, card: str | None = None, off_session: bool = False) -> Doc:

@@ -1,5 +1,7 @@
 """Refunds, disputes and fraud warnings: how money goes back."""
 
+from collections.abc import Mapping
+
 from refref.sandbox.cards import card_named
 from refref.sandbox.catalog import Metadata, merged
 from refref.sandbox.errors import StripeError
@@ -230,6 +232,35 @@ class Refunds(Payments):
         self.emit("charge.dispute.updated", doc, before)
         if inquiry and status == "needs_response":
             self._withdraw(doc)
+        return doc
+
+    @acted("api")
+    def submit_evidence(
+        self, dispute: str, evidence: Mapping[str, str], *, submit: bool = True, metadata: Metadata | None = None
+    ) -> Doc:
+        """Keep evidence for a dispute, and with `submit` send it to the bank: the dispute is under review.
+
+        The text `winning_evidence` (or `losing_evidence`) as uncategorized_text decides it at once, as at Stripe.
+        """
+        doc = self.find("dispute", dispute)
+        if doc["status"] not in ("needs_response", "warning_needs_response"):
+            raise StripeError("This dispute is already closed or under review.", param="dispute")
+        if unknown := set(evidence) - set(EVIDENCE):
+            raise StripeError(f"Received unknown parameter: evidence[{min(unknown)}]", param="evidence")
+        details = doc["evidence_details"] | {"has_evidence": bool(evidence)}
+        changes: Doc = {
+            "evidence": doc["evidence"] | dict(evidence),
+            "evidence_details": details | {"submission_count": details["submission_count"] + int(submit)},
+            "metadata": merged(doc["metadata"], metadata),
+        }
+        inquiry = doc["status"].startswith("warning_")
+        if submit:
+            changes["status"] = "warning_under_review" if inquiry else "under_review"
+        self.emit("charge.dispute.updated", doc, self.alter(doc, **changes))
+        decisive = evidence.get("uncategorized_text") if submit else None
+        if decisive in ("winning_evidence", "losing_evidence"):
+            won = decisive == "winning_evidence"
+            self.close_dispute(dispute, "warning_closed" if inquiry else "won" if won else "lost")
         return doc
 
     @acted("nobody")
