@@ -8,9 +8,10 @@ from rig import report
 
 from refref.core.attribution import CodeOwner
 from refref.core.decisions import digest_of, encode_decision
-from refref.core.derive import Config, Program, derive
+from refref.core.derive import derive
 from refref.core.facts import Carrier, CarrierKind, CustomerState, Fact, InvoiceState, Kind, Line, RefundState
 from refref.core.ledger import plan_rewards
+from refref.core.program import Config, Program
 from refref.core.terms import Terms, TermsVersion
 
 START = 1_700_000_000

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from hypothesis import settings
 
 from refref.core.attribution import CodeOwner
-from refref.core.derive import Config, Program
 from refref.core.facts import (
     Carrier,
     CarrierKind,
@@ -21,6 +20,7 @@ from refref.core.facts import (
     Line,
     RefundState,
 )
+from refref.core.program import Config, Program
 from refref.core.sales import Sale, sales_of
 from refref.core.terms import Terms, TermsVersion
 

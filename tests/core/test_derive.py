@@ -13,8 +13,9 @@ from msgspec.structs import replace
 
 from core.samples import DAY, T0, charge, config, customer, dispute, invoice, line, quick, refund
 from refref.core.attribution import bind, carriers_by_referee
-from refref.core.derive import Config, derive
+from refref.core.derive import derive
 from refref.core.facts import Carrier, CarrierKind, ChargeState, Fact, Kind, SessionState
+from refref.core.program import Config
 from refref.core.sales import sales_of
 from refref.core.terms import Duration, RewardRule, Terms
 

@@ -20,7 +20,7 @@ def derived(payment: str, participant: str, amount: int, reversed_amount: int, l
     ids = (payment, "pi_of_in_1") if payment == "in_1" else (payment,)
     return DerivedReward(
         "prg_1", "commission", participant, payment, ids, "cus_1", 1, "usd", amount, min(amount, reversed_amount),
-        location, T0, T0 + 1,
+        location, T0, T0 + 1, participant,
     )  # fmt: skip
 
 

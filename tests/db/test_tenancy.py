@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from db.two_tenants import EARLY, LATER, NOW, Ids, drop_row_level_security, two_tenants
+from refref.core.periods import DAY_S
 from refref.db import (
     api_keys,
     audit,
@@ -29,6 +30,7 @@ from refref.db import (
     rates,
     reports,
     setup,
+    tallies,
     users,
 )
 from refref.db.pool import Connection
@@ -100,6 +102,13 @@ FINDERS |= {
     "setup.programs_of": lambda tx, org, a: setup.programs_of(tx, org, a.connection_id),
     "setup.code_owners": lambda tx, org, a: owners(tx, org, a),
     "setup.clock_ahead_s": lambda tx, org, a: setup.clock_ahead_s(tx, org, a.connection_id),
+    "setup.participants_of": lambda tx, org, a: setup.participants_of(tx, org, [a.participant_id]),
+    "setup.reviews_of": lambda tx, org, a: setup.reviews_of(tx, org, a.connection_id, ["cus_a"]),
+    "setup.has_reviews": lambda tx, org, a: setup.has_reviews(tx, org, a.connection_id),
+    "tallies.tallies_of_scopes": lambda tx, org, a: tallies.tallies_of_scopes(tx, org, a.connection_id, ["cus_a"]),
+    "tallies.sums_before": lambda tx, org, a: tallies.sums_before(tx, org, position(a, 10 * DAY_S)),
+    "tallies.contributions_since": lambda tx, org, a: tallies.contributions_since(tx, org, position(a, 0), []),
+    "tallies.first_payments_before": lambda tx, org, a: tallies.first_payments_before(tx, org, position(a, 10 * DAY_S)),
     "setup.mode_of": lambda tx, org, a: setup.mode_of(tx, org, a.connection_id),
 }
 # Not guarded by row-level security: people and their memberships are reference tables.
@@ -109,7 +118,7 @@ REFERENCE_FINDERS: dict[str, Finder] = {
 }
 MODULES = (
     *(api_keys, audit, books, connections, explain, facts, idempotency, inbox, needs, participants, programs),
-    *(rates, reports, setup, users),
+    *(rates, reports, setup, tallies, users),
 )
 WRITES = (
     "insert_",
@@ -133,6 +142,8 @@ WRITES = (
     "fail",
     "replay",
     "ask",
+    "remove",
+    "add",
     "answer",
     "close",
     "postpone",
@@ -165,6 +176,11 @@ async def booked(tx: Connection, organization_id: str, a: Ids) -> list[Any]:
 async def owners(tx: Connection, organization_id: str, a: Ids) -> Any:
     keys = ["code-a", a.participant_id, "rfl_a"]
     return [part for part in await setup.code_owners(tx, organization_id, a.connection_id, keys) if part]
+
+
+def position(a: Ids, at: int) -> dict[tuple[str, str], tuple[int, str]]:
+    """A's participant, from an instant on."""
+    return {(a.program_id, a.participant_id): (at, "")}
 
 
 async def given_rates(tx: Connection, organization_id: str) -> Any:

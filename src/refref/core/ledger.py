@@ -13,6 +13,7 @@ import msgspec
 from refref.core.derive import DerivedReward
 
 PENDING, PAYABLE, HELD = "pending", "payable", "held"
+REVERSED, EXPIRED, PAID = "reversed", "expired", "paid"
 EXPENSE = "expense"
 _MOVE_KIND = {PAYABLE: "mature", HELD: "hold", PENDING: "release"}
 
@@ -31,7 +32,11 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 class BookedReward(msgspec.Struct, frozen=True, gc=False):
-    """A reward as the books have it. `status`: pending, payable, held, reversed."""
+    """A reward as the books have it. `status`: pending, payable, held, reversed, expired, paid.
+
+    Its money is owed to `beneficiary_id`; what is not reversed or `paid` lies in the account of that status. Discounts
+    and features have an amount of 0 and no entries.
+    """
 
     reward_id: str
     program_id: str
@@ -47,6 +52,10 @@ class BookedReward(msgspec.Struct, frozen=True, gc=False):
     occurred_at: int
     hold_until: int
     entry_count: int
+    beneficiary_id: str
+    kind: str = "commission"
+    expires_at: int | None = None
+    paid: int = 0
 
 
 class Plan(msgspec.Struct, frozen=True, gc=False):
@@ -64,7 +73,7 @@ def plan_rewards(
     added: list[BookedReward] = []
     changed: list[BookedReward] = []
     entries: list[Entry] = []
-    left = {(b.program_id, b.rule_id, b.participant_id, b.payment_key): b for b in booked}
+    left = {(b.program_id, b.rule_id, b.beneficiary_id, b.payment_key): b for b in booked}
     for target in derived:
         known = _take(left, target)
         if known is None:
@@ -74,9 +83,36 @@ def plan_rewards(
         if after != known:
             changed.append(after)
     for orphan in left.values():
-        if orphan.reversed < orphan.amount:
+        if orphan.reversed < orphan.amount or orphan.status not in (REVERSED, EXPIRED):
             changed.append(_void(orphan, entries))
     return Plan(tuple(added), tuple(changed), tuple(entries))
+
+
+def kept_reward(booked: BookedReward, now: int) -> DerivedReward:
+    """A reward whose conversion was not judged again: as booked, but for what the clock does."""
+    location = booked.status
+    if location not in (HELD, EXPIRED):
+        location = PAYABLE if now >= booked.hold_until else PENDING
+    if booked.expires_at is not None and now >= booked.expires_at and not booked.paid:
+        location = EXPIRED
+    return DerivedReward(
+        booked.program_id,
+        booked.rule_id,
+        booked.participant_id,
+        booked.payment_key,
+        (booked.payment_key,),
+        booked.referee_id,
+        booked.terms_version,
+        booked.currency,
+        booked.amount,
+        booked.reversed,
+        location,
+        booked.occurred_at,
+        booked.hold_until,
+        booked.beneficiary_id,
+        booked.kind,
+        booked.expires_at,
+    )
 
 
 _Key = tuple[str, str, str, str]
@@ -84,7 +120,7 @@ _Key = tuple[str, str, str, str]
 
 def _take(left: dict[_Key, BookedReward], target: DerivedReward) -> BookedReward | None:
     """The booked reward of this target: under its key, else under another id of the same sale (the oldest first)."""
-    own = (target.program_id, target.rule_id, target.participant_id)
+    own = (target.program_id, target.rule_id, target.beneficiary_id)
     if (known := left.pop((*own, target.payment_key), None)) is not None:
         return known
     if not left:
@@ -112,77 +148,102 @@ def _unbooked(reward_id: str, target: DerivedReward) -> BookedReward:
         target.occurred_at,
         target.hold_until,
         0,
+        target.beneficiary_id,
+        target.kind,
+        target.expires_at,
     )
 
 
-def _status(location: str, amount: int, reversed_amount: int) -> str:
-    return "reversed" if reversed_amount >= amount else location
+def _status(location: str, amount: int, reversed_amount: int, paid: int) -> str:
+    if location == EXPIRED and not paid:
+        return EXPIRED
+    if amount and reversed_amount >= amount:
+        return REVERSED
+    return PAID if paid and paid >= amount - reversed_amount else location
+
+
+def _here(known: BookedReward) -> str:
+    """The account in which the reward's money lies, or would lie."""
+    if known.status in (PENDING, PAYABLE, HELD):
+        return known.status
+    return PAYABLE if known.paid else PENDING
+
+
+class _Posting:
+    """Collects the entries of one reward, numbered on from those it has."""
+
+    def __init__(self, known: BookedReward, entries: list[Entry]) -> None:
+        self.known = known
+        self.entries = entries
+        self.count = known.entry_count
+
+    def post(self, kind: str, amount: int, source: tuple[str, str], destination: tuple[str, str], reason: str) -> None:
+        self.count += 1
+        reward_id = self.known.reward_id
+        self.entries.append(
+            Entry(
+                f"{reward_id}.{self.count}", kind, reward_id, reason, self.known.currency, amount, source, destination
+            )
+        )
 
 
 def _advance(known: BookedReward, target: DerivedReward, entries: list[Entry]) -> BookedReward:
     """Entries from what is booked to what should be, and the reward after them."""
-    count = known.entry_count
+    is_expired = target.location == EXPIRED and not known.paid
+    taken_back = target.amount if is_expired else target.reversed
+    posting = _Posting(known, entries)
+    if target.amount or known.amount:
+        _post_difference(known, target, taken_back, posting)
+    location = PAYABLE if known.paid else target.location
+    return msgspec.structs.replace(
+        known,
+        participant_id=target.participant_id,
+        payment_key=target.payment_key,
+        referee_id=target.referee_id,
+        terms_version=target.terms_version,
+        amount=target.amount,
+        reversed=taken_back,
+        status=_status(location, target.amount, taken_back, known.paid),
+        occurred_at=target.occurred_at,
+        hold_until=target.hold_until,
+        expires_at=target.expires_at,
+        entry_count=posting.count,
+    )
+
+
+def _post_difference(known: BookedReward, target: DerivedReward, taken_back: int, posting: _Posting) -> None:
     expense = (EXPENSE, known.program_id)
-    here = PENDING if known.status == "reversed" else known.status
-
-    def post(kind: str, amount: int, source: tuple[str, str], destination: tuple[str, str], reason: str) -> None:
-        nonlocal count
-        count += 1
-        entries.append(
-            Entry(
-                f"{known.reward_id}.{count}",
-                kind,
-                known.reward_id,
-                reason,
-                target.currency,
-                amount,
-                source,
-                destination,
-            )
-        )
-
-    is_new = known.entry_count == 0
+    owner = known.beneficiary_id
+    here = _here(known)
+    # What is paid out, or expires, stays where it is; corrections of it go to what is payable.
+    there = here if target.location == EXPIRED or known.paid else target.location
     grown = target.amount - known.amount
-    if is_new:
-        post("earn", grown, expense, (here, known.participant_id), f"earned on {target.payment_key}")
+    if known.entry_count == 0:
+        posting.post("earn", grown, expense, (here, owner), f"earned on {target.payment_key}")
         grown = 0
-    net = (target.amount if is_new else known.amount) - known.reversed
-    if target.location != here and net > 0 and known.status != "reversed":
-        there = (target.location, known.participant_id)
-        post(_move_kind(here, target.location), net, (here, known.participant_id), there, _MOVE_REASON[target.location])
-    account = (target.location, known.participant_id)
-    taken = target.reversed - known.reversed
+        net = target.amount
+    else:
+        net = known.amount - known.reversed - known.paid
+    if there != here and net > 0:
+        posting.post(_move_kind(here, there), net, (here, owner), (there, owner), _MOVE_REASON[there])
+    account = (there, owner)
+    taken = taken_back - known.reversed
     # What adds comes before what takes, so that no account but payable is ever below zero on the way.
     if grown > 0:
-        post("adjust", grown, expense, account, "the payment's facts changed")
+        posting.post("adjust", grown, expense, account, "the payment's facts changed")
     if taken < 0:
-        post("restore", -taken, expense, account, "the money came back")
+        posting.post("restore", -taken, expense, account, "the money came back")
     if grown < 0:
-        post("adjust", -grown, account, expense, "the payment's facts changed")
+        posting.post("adjust", -grown, account, expense, "the payment's facts changed")
     if taken > 0:
-        post("reverse", taken, account, expense, "money went back to the customer")
-    return BookedReward(
-        known.reward_id,
-        target.program_id,
-        target.rule_id,
-        target.participant_id,
-        target.payment_key,
-        target.referee_id,
-        target.terms_version,
-        target.currency,
-        target.amount,
-        target.reversed,
-        _status(target.location, target.amount, target.reversed),
-        target.occurred_at,
-        target.hold_until,
-        count,
-    )
+        reason = "it was not paid out in time" if target.location == EXPIRED else "money went back to the customer"
+        posting.post("reverse", taken, account, expense, reason)
 
 
 _MOVE_REASON = {
     PAYABLE: "the hold period is over",
-    HELD: "a dispute is open",
-    PENDING: "the dispute is over, the hold period is not",
+    HELD: "a dispute is open, or a person is to decide",
+    PENDING: "it is decided, the hold period is not over",
 }
 
 
@@ -191,18 +252,9 @@ def _move_kind(here: str, there: str) -> str:
 
 
 def _void(orphan: BookedReward, entries: list[Entry]) -> BookedReward:
-    count = orphan.entry_count + 1
-    here = PENDING if orphan.status == "reversed" else orphan.status
-    entries.append(
-        Entry(
-            f"{orphan.reward_id}.{count}",
-            "reverse",
-            orphan.reward_id,
-            "the reward no longer applies",
-            orphan.currency,
-            orphan.amount - orphan.reversed,
-            (here, orphan.participant_id),
-            (EXPENSE, orphan.program_id),
-        )
-    )
-    return msgspec.structs.replace(orphan, reversed=orphan.amount, status="reversed", entry_count=count)
+    posting = _Posting(orphan, entries)
+    left = orphan.amount - orphan.reversed
+    if left:
+        account = (_here(orphan), orphan.beneficiary_id)
+        posting.post("reverse", left, account, (EXPENSE, orphan.program_id), "the reward no longer applies")
+    return msgspec.structs.replace(orphan, reversed=orphan.amount, status=REVERSED, entry_count=posting.count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 from datetime import UTC, datetime
+from functools import lru_cache
 
 DAY_S = 86_400
 
@@ -20,3 +21,31 @@ def add_months(instant: int, months: int) -> int:
 def add_days(instant: int, days: int) -> int:
     """`days` times 24 hours later."""
     return instant + days * DAY_S
+
+
+def months_between(start: int, instant: int) -> int:
+    """How many whole calendar months have passed from `start` to `instant`; 0 if less than one."""
+    if instant <= start:
+        return 0
+    first, then = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(instant, UTC)
+    months = (then.year - first.year) * 12 + then.month - first.month
+    return months if months <= 0 or add_months(start, months) <= instant else months - 1
+
+
+def period_start(period: str, instant: int) -> int:
+    """The first second of the calendar month, quarter or year (UTC) that holds `instant`; 0 for `ever`."""
+    return 0 if period == "ever" else _period_start_of_day(period, instant // DAY_S)
+
+
+@lru_cache(maxsize=65_536)
+def _period_start_of_day(period: str, day: int) -> int:
+    then = datetime.fromtimestamp(day * DAY_S, UTC)
+    month = {"month": then.month, "quarter": then.month - (then.month - 1) % 3, "year": 1}[period]
+    return int(datetime(then.year, month, 1, tzinfo=UTC).timestamp())
+
+
+def period_end(period: str, instant: int) -> int | None:
+    """The second after the period that holds `instant`; None for `ever`."""
+    if period == "ever":
+        return None
+    return add_months(period_start(period, instant), {"month": 1, "quarter": 3, "year": 12}[period])

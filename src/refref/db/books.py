@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from refref.core.decisions import Decision
 from refref.core.derive import DerivedCustomer, DerivedReferral
 from refref.core.ledger import BookedReward, Entry
+from refref.core.shared import KnownDecision
 from refref.db.pool import Connection
 
 
@@ -22,7 +23,7 @@ class ScopeBooks:
     """What is booked for one scope."""
 
     rewards: list[BookedReward] = field(default_factory=list)
-    decisions: dict[tuple[str, str], bytes] = field(default_factory=dict)  # (payment, program) -> digest
+    decisions: dict[tuple[str, str], KnownDecision] = field(default_factory=dict)  # by (payment, program)
     referrals: dict[tuple[str, str], tuple[str, DerivedReferral]] = field(default_factory=dict)
     customers: dict[str, DerivedCustomer] = field(default_factory=dict)
 
@@ -30,21 +31,23 @@ class ScopeBooks:
 _READ = """
 select x.* from unnest($3::text[]) as wanted (scope_id) cross join lateral (
   select 'd' as what, scope_id, payment_key as a, program_id as b, null as c, null as d, null as e, null as f,
-         null as g, null::bigint as m, null::bigint as n, null::bigint as o, null::bigint as p, null::bigint as q,
-         digest as body
+         null as g, is_stale::int::bigint as m, null::bigint as n, null::bigint as o, null::bigint as p,
+         null::bigint as q, null::bigint as r, null::bigint as s, null as h, digest as body, draft_digest as draft
   from decision where organization_id = $1 and connection_id = $2 and scope_id = wanted.scope_id
   union all
   select 'c', scope_id, stripe_customer_id, email, name, null, null, null, null,
-         extract(epoch from created_at)::bigint, is_deleted::int, null, null, null, null
+         extract(epoch from created_at)::bigint, is_deleted::int, null, null, null, null, null, null, null, null
   from customer where organization_id = $1 and connection_id = $2 and scope_id = wanted.scope_id
   union all
   select 'b', scope_id, referral_id, program_id, referee_id, participant_id, carrier_kind, carrier_value,
-         campaign || E'\\n' || status, extract(epoch from bound_at)::bigint, null, null, null, null, null
+         campaign || E'\\n' || status, extract(epoch from bound_at)::bigint, null, null, null, null, null, null, null,
+         null, null
   from referral where organization_id = $1 and connection_id = $2 and scope_id = wanted.scope_id
   union all
   select 'r', scope_id, reward_id, program_id, rule_id, participant_id, payment_key, referee_id,
-         currency || E'\\n' || status || E'\\n' || terms_version, amount_minor, reversed_minor,
-         extract(epoch from occurred_at)::bigint, extract(epoch from hold_until)::bigint, entry_count, null
+         currency || E'\\n' || status || E'\\n' || terms_version || E'\\n' || kind, amount_minor, reversed_minor,
+         extract(epoch from occurred_at)::bigint, extract(epoch from hold_until)::bigint, entry_count,
+         extract(epoch from expires_at)::bigint, paid_minor, beneficiary_id, null, null
   from reward where organization_id = $1 and connection_id = $2 and scope_id = wanted.scope_id
 ) x
 """
@@ -56,18 +59,20 @@ async def books_of_scopes(
     """The books of each scope, in one question to the database."""
     books = {scope_id: ScopeBooks() for scope_id in scope_ids}
     for row in await tx.fetch(_READ, organization_id, connection_id, list(scope_ids)):
-        what, scope, a, b, c, d, e, f, g, m, n, o, p, q, body = row
+        what, scope, a, b, c, d, e, f, g, m, n, o, p, q, r, s, h, body, draft = row
         own = books[scope]
         if what == "d":
-            own.decisions[a, b] = body
+            own.decisions[a, b] = KnownDecision(body, draft, bool(m))
         elif what == "c":
             own.customers[a] = DerivedCustomer(a, b, c, m, bool(n))
         elif what == "b":
             campaign, status = g.split("\n")
             own.referrals[b, c] = (a, DerivedReferral(b, c, d, e, f, campaign, m, status))
         else:
-            currency, status, version = g.split("\n")
-            own.rewards.append(BookedReward(a, b, c, d, e, f, int(version), currency, m, n, status, o, p, q))
+            currency, status, version, kind = g.split("\n")
+            own.rewards.append(
+                BookedReward(a, b, c, d, e, f, int(version), currency, m, n, status, o, p, q, h, kind, r, s)
+            )
     return books
 
 
@@ -79,12 +84,12 @@ async def add_rewards(
         return
     await tx.execute(
         """
-        insert into reward (organization_id, connection_id, kind, reward_id, program_id, participant_id, payment_key,
+        insert into reward (organization_id, connection_id, reward_id, program_id, participant_id, payment_key,
           rule_id, referee_id, scope_id, terms_version, status, currency, amount_minor, reversed_minor, occurred_at,
-          hold_until, entry_count)
-        select $1, $2, 'commission', r.* from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+          hold_until, entry_count, beneficiary_id, kind, expires_at)
+        select $1, $2, r.* from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
           $8::text[], $9::text[], $10::int[], $11::text[], $12::text[], $13::bigint[], $14::bigint[],
-          $15::timestamptz[], $16::timestamptz[], $17::int[]) r
+          $15::timestamptz[], $16::timestamptz[], $17::int[], $18::text[], $19::text[], $20::timestamptz[]) r
         """,
         organization_id,
         connection_id,
@@ -101,13 +106,16 @@ async def change_rewards(
     await tx.execute(
         """
         update reward r set payment_key = n.payment_key, referee_id = n.referee_id, scope_id = n.scope_id,
+          participant_id = n.participant_id, expires_at = n.expires_at,
           terms_version = n.terms_version, status = n.status, amount_minor = n.amount_minor,
           reversed_minor = n.reversed_minor, occurred_at = n.occurred_at, hold_until = n.hold_until,
           entry_count = n.entry_count
         from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::int[],
-          $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::timestamptz[], $16::timestamptz[], $17::int[])
+          $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::timestamptz[], $16::timestamptz[], $17::int[],
+          $18::text[], $19::text[], $20::timestamptz[])
           as n (reward_id, program_id, participant_id, payment_key, rule_id, referee_id, scope_id, terms_version,
-                status, currency, amount_minor, reversed_minor, occurred_at, hold_until, entry_count)
+                status, currency, amount_minor, reversed_minor, occurred_at, hold_until, entry_count, beneficiary_id,
+                kind, expires_at)
         where r.organization_id = $1 and r.connection_id = $2 and r.reward_id = n.reward_id
         """,
         organization_id,
@@ -133,6 +141,9 @@ def _reward_columns(rows: Sequence[tuple[BookedReward, str]]) -> tuple[list[obje
         [instant(r.occurred_at) for r, _ in rows],
         [instant(r.hold_until) for r, _ in rows],
         [r.entry_count for r, _ in rows],
+        [r.beneficiary_id for r, _ in rows],
+        [r.kind for r, _ in rows],
+        [None if r.expires_at is None else instant(r.expires_at) for r, _ in rows],
     )
 
 
@@ -159,7 +170,7 @@ async def post_entries(tx: Connection, organization_id: str, connection_id: str,
     return made
 
 
-DecisionRow = tuple[Decision, str, bytes, bytes]  # decision, scope, digest, stored body
+DecisionRow = tuple[Decision, str, bytes, bytes, bytes | None]  # decision, scope, digest, stored body, draft's digest
 
 
 async def store_decisions(
@@ -172,35 +183,37 @@ async def store_decisions(
         """
         insert into decision (organization_id, connection_id, payment_key, program_id, scope_id, referee_id,
           participant_id, outcome, reason, occurred_at, currency, paid_minor, base_minor, refunded_minor, earned_minor,
-          reversed_minor, digest, body)
+          reversed_minor, digest, body, draft_digest)
         select $1, $2, d.* from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
           $9::text[], $10::timestamptz[], $11::text[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[],
-          $16::bigint[], $17::bytea[], $18::bytea[]) d
+          $16::bigint[], $17::bytea[], $18::bytea[], $19::bytea[]) d
         on conflict (organization_id, connection_id, payment_key, program_id) do update set
           scope_id = excluded.scope_id, referee_id = excluded.referee_id, participant_id = excluded.participant_id,
           outcome = excluded.outcome, reason = excluded.reason, occurred_at = excluded.occurred_at,
           currency = excluded.currency, paid_minor = excluded.paid_minor, base_minor = excluded.base_minor,
           refunded_minor = excluded.refunded_minor, earned_minor = excluded.earned_minor,
-          reversed_minor = excluded.reversed_minor, digest = excluded.digest, body = excluded.body
+          reversed_minor = excluded.reversed_minor, digest = excluded.digest, body = excluded.body,
+          draft_digest = excluded.draft_digest, is_stale = false
         """,
         organization_id,
         connection_id,
-        [d.payment_key for d, _, _, _ in rows],
-        [d.program_id for d, _, _, _ in rows],
-        [scope for _, scope, _, _ in rows],
-        [d.referee_id for d, _, _, _ in rows],
-        [d.participant_id or None for d, _, _, _ in rows],
-        [d.outcome for d, _, _, _ in rows],
-        [d.reason or None for d, _, _, _ in rows],
-        [instant(d.occurred_at) for d, _, _, _ in rows],
-        [d.currency for d, _, _, _ in rows],
-        [d.paid for d, _, _, _ in rows],
-        [d.base.amount if d.base else 0 for d, _, _, _ in rows],
-        [d.refunded for d, _, _, _ in rows],
-        [d.earned for d, _, _, _ in rows],
-        [d.taken_back for d, _, _, _ in rows],
-        [digest for _, _, digest, _ in rows],
-        [body for _, _, _, body in rows],
+        [d.payment_key for d, *_ in rows],
+        [d.program_id for d, *_ in rows],
+        [scope for _, scope, *_ in rows],
+        [d.referee_id for d, *_ in rows],
+        [d.participant_id or None for d, *_ in rows],
+        [d.outcome for d, *_ in rows],
+        [d.reason or None for d, *_ in rows],
+        [instant(d.occurred_at) for d, *_ in rows],
+        [d.currency for d, *_ in rows],
+        [d.paid for d, *_ in rows],
+        [d.base.amount if d.base else 0 for d, *_ in rows],
+        [d.refunded for d, *_ in rows],
+        [d.earned for d, *_ in rows],
+        [d.taken_back for d, *_ in rows],
+        [digest for _, _, digest, *_ in rows],
+        [body for *_, body, _ in rows],
+        [draft for *_, draft in rows],
     )
 
 

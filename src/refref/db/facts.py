@@ -82,13 +82,13 @@ async def store_facts(
 
 async def move_scopes(tx: Connection, organization_id: str, connection_id: str, moves: dict[str, str]) -> None:
     """File what stood under an old scope under the one it was merged into ({old: new})."""
-    for table in ("fact", "decision", "reward", "referral", "customer"):
+    for table in ("fact", "decision", "reward", "referral", "customer", "tally"):
         await tx.execute(
             f"""
             update {table} t set scope_id = m.new
             from unnest($3::text[], $4::text[]) as m (old, new)
             where t.organization_id = $1 and t.connection_id = $2 and t.scope_id = m.old
-            """,  # noqa: S608 - the table names are the five literals above
+            """,  # noqa: S608 - the table names are the literals above
             organization_id,
             connection_id,
             list(moves),

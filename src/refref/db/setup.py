@@ -8,7 +8,8 @@ from functools import lru_cache
 import msgspec
 
 from refref.core.attribution import CodeOwner
-from refref.core.derive import Program, normal_email
+from refref.core.derive import normal_email
+from refref.core.program import Participant, Program
 from refref.core.terms import Terms, TermsVersion
 from refref.db.pool import Connection
 
@@ -67,6 +68,48 @@ async def code_owners(
     owners = {row[0]: CodeOwner(row[1], row[2], row[4]) for row in rows}
     emails = {row[1]: normal_email(row[3]) for row in rows if row[3]}
     return owners, emails
+
+
+async def participants_of(
+    tx: Connection, organization_id: str, participant_ids: Collection[str]
+) -> dict[str, Participant]:
+    """What rules may look at of these participants."""
+    rows = await tx.fetch(
+        """
+        select participant_id, kind, email, ceil(extract(epoch from created_at))::bigint
+        from participant where organization_id = $1 and participant_id = any ($2)
+        """,
+        organization_id,
+        list(participant_ids),
+    )
+    return {row[0]: Participant(row[0], row[1], normal_email(row[2]), row[3]) for row in rows}
+
+
+async def reviews_of(
+    tx: Connection, organization_id: str, connection_id: str, stripe_ids: Collection[str]
+) -> dict[tuple[str, str, str], str]:
+    """What people decided on these conversions and referees: (program, rule, id) -> approved or rejected."""
+    rows = await tx.fetch(
+        """
+        select distinct on (program_id, rule_id, stripe_id) program_id, rule_id, stripe_id, verdict
+        from review where organization_id = $1 and connection_id = $2 and stripe_id = any ($3)
+        order by program_id, rule_id, stripe_id, review_id desc
+        """,
+        organization_id,
+        connection_id,
+        list(stripe_ids),
+    )
+    return {(row[0], row[1], row[2]): row[3] for row in rows if row[3] != "withdrawn"}
+
+
+async def has_reviews(tx: Connection, organization_id: str, connection_id: str) -> bool:
+    """Whether anybody ever decided anything on a connection."""
+    found: bool = await tx.fetchval(
+        "select exists (select from review where organization_id = $1 and connection_id = $2)",
+        organization_id,
+        connection_id,
+    )
+    return found
 
 
 async def clock_ahead_s(tx: Connection, organization_id: str, connection_id: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from refref.core.compiled import compiled
 from refref.core.facts import ChargeState, Fact, Kind
 from refref.db import facts as db_facts
 from refref.db import needs as db_needs
@@ -36,8 +37,9 @@ async def ask_what_matters(
     programs_matter = kinds & {NeedKind.SESSION_LINES, NeedKind.INVOICE_OFF_STRIPE}
     if programs_matter:
         programs = await setup.programs_of(tx, organization_id, connection_id)
-        terms = [version.terms for program in programs for version in program.terms]
-        if not any(t.products for t in terms):
+        versions = [version for program in programs for version in program.terms]
+        terms = [version.terms for version in versions]
+        if not any(compiled(version).needs_lines for version in versions):
             wanted = [need for need in wanted if need.kind != NeedKind.SESSION_LINES]
         if all(t.counts_out_of_band for t in terms):
             wanted = [need for need in wanted if need.kind != NeedKind.INVOICE_OFF_STRIPE]

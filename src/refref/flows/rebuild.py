@@ -5,17 +5,20 @@ Memory holds one connection's facts at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from refref.core.complete import Completed
+from refref.core.derive import Draft, finish
 from refref.core.facts import Fact, Kind, merge
 from refref.core.findings import Difference, RebuildReport
+from refref.core.program import Config
 from refref.core.scopes import absorb
 from refref.db import facts as db_facts
 from refref.db import inbox, needs, setup
 from refref.db.pool import Connection
-from refref.flows.settle import Changes, difference
+from refref.flows.settle import Changes, difference, drafts_of
 from refref.stripe.readers import Need, NeedKind, UnreadableEvent, read, read_document
 from refref.told import TOLD_PREFIX, read_told
 
@@ -36,6 +39,7 @@ async def rebuild_verify(
     anew, events = await _facts_anew(tx, organization_id, connection_id, progress)
     unsettled = len(await inbox.unfinished_seqs(tx, organization_id, connection_id))
     differences: list[Difference] = []
+    judged = await judge_everything(tx, organization_id, connection_id)
     scopes = due = 0
     after = ""
     stored_ids: set[str] = set()
@@ -48,7 +52,7 @@ async def rebuild_verify(
             if fresh != row.fact:
                 differences.append(_fact_difference(connection_id, row.fact, fresh))
         merged = absorb([(row.fact, row.scope_id) for row in rows], [])
-        changes = await difference(tx, organization_id, connection_id, merged, set(page), there)
+        changes = await difference(tx, organization_id, connection_id, merged, set(page), there, judged=judged)
         due += sum(entry.kind == "mature" for entry in changes.entries)
         differences.extend(_book_differences(connection_id, changes))
         scopes += len(page)
@@ -58,6 +62,26 @@ async def rebuild_verify(
         Difference(connection_id, "fact", fact.stripe_id, "the events tell of it, the books do not") for fact in missing
     )
     return RebuildReport(events, len(anew), scopes, due, unsettled, tuple(differences[:_EXAMPLES]))
+
+
+async def judge_everything(
+    tx: Connection, organization_id: str, connection_id: str
+) -> Mapping[str, Sequence[Completed]] | None:
+    """The outcome of every conversion of a connection, by scope, judged together from nothing; None where no terms look
+    across customers, so that each scope can be judged alone."""
+    programs = await setup.programs_of(tx, organization_id, connection_id)
+    if not any(program.is_shared for program in programs):
+        return None
+    drafts: list[tuple[str, Draft]] = []
+    after = ""
+    while page := await db_facts.scopes_after(tx, organization_id, connection_id, after, PAGE):
+        after = page[-1]
+        by_scope: dict[str, list[Fact]] = {scope: [] for scope in page}
+        for row in await db_facts.facts_of_scopes(tx, organization_id, connection_id, stripe_ids=(), scope_ids=page):
+            by_scope[row.scope_id].append(row.fact)
+        more, _ = await drafts_of(tx, organization_id, connection_id, by_scope)
+        drafts.extend(more)
+    return finish(drafts, Config(programs, {}))
 
 
 async def _facts_anew(
@@ -110,7 +134,7 @@ def _book_differences(connection_id: str, changes: Changes) -> list[Difference]:
         for r, _ in changes.changed
         if r.reward_id not in matured
     ]
-    found += [("decision", d.payment_key, f"should be {d.outcome} {d.reason}") for d, _, _, _ in changes.decisions]
+    found += [("decision", d.payment_key, f"should be {d.outcome} {d.reason}") for d, *_ in changes.decisions]
     found += [("decision", payment, "no sale stands behind it") for payment, _ in changes.dropped]
     found += [("referral", r.referee_id, f"should be {r.participant_id}, {r.status}") for _, r, _ in changes.referrals]
     found += [("referral", referral_id, "no evidence stands behind it") for referral_id in changes.undone]

@@ -8,15 +8,31 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from refref.core.attribution import code_key
+from refref.core.complete import Completed
 from refref.core.decisions import digest_of, encode_decision
-from refref.core.derive import Config, Derived, DerivedCustomer, DerivedReferral, Program, derive, normal_email
+from refref.core.derive import (
+    DerivedCustomer,
+    DerivedReferral,
+    DerivedReward,
+    Draft,
+    draft,
+    finish,
+    normal_email,
+    reward_of,
+)
 from refref.core.facts import ChargeState, Fact
-from refref.core.ledger import BookedReward, Entry, plan_rewards
+from refref.core.ledger import BookedReward, Entry, kept_reward, plan_rewards
+from refref.core.program import Config
 from refref.core.scopes import Merged, absorb
-from refref.db import books, facts, setup
+from refref.core.shared import Found, Stale, complete_planned, draft_digest, plan
+from refref.core.totals import Tally
+from refref.db import books, facts, setup, tallies
 from refref.db.books import DecisionRow, ScopeBooks
 from refref.db.pool import Connection
+from refref.db.rates import rate_book
 from refref.ids import new_id
 
 
@@ -51,6 +67,10 @@ class Changes:
     referrals: list[tuple[str, DerivedReferral, str]] = field(default_factory=list)
     undone: list[str] = field(default_factory=list)
     customers: list[tuple[DerivedCustomer, str]] = field(default_factory=list)
+    replaced: set[tuple[str, str]] = field(default_factory=set)  # conversions whose contributions are written anew
+    tallies: list[tuple[Tally, str]] = field(default_factory=list)
+    stale: list[Stale] = field(default_factory=list)
+    drafts: dict[tuple[str, str], bytes] = field(default_factory=dict)
     unclaimed: list[tuple[str, str]] = field(default_factory=list)
     cards: list[tuple[str, str]] = field(default_factory=list)
 
@@ -111,24 +131,82 @@ async def _store(
 
 
 async def difference(
-    tx: Connection, organization_id: str, connection_id: str, merged: Merged, touched: Collection[str], now: int
+    tx: Connection,
+    organization_id: str,
+    connection_id: str,
+    merged: Merged,
+    touched: Collection[str],
+    now: int,
+    *,
+    judged: Mapping[str, Sequence[Completed]] | None = None,
 ) -> Changes:
-    """What the books of the touched scopes lack (or have too much), writing nothing."""
+    """What the books of the touched scopes lack (or have too much), writing nothing.
+
+    `judged`: the outcome of every conversion by scope, where somebody derived all of the connection's scopes at once.
+    """
     by_scope: dict[str, list[Fact]] = {scope: [] for scope in touched}
     for stripe_id, fact in merged.facts.items():
         own = by_scope.get(merged.scopes[stripe_id])
         if own is not None:
             own.append(fact)
-    config, card_emails = await _config(tx, organization_id, connection_id, by_scope)
+    drafts, config = await drafts_of(tx, organization_id, connection_id, by_scope)
     booked = await books.books_of_scopes(tx, organization_id, connection_id, touched)
     changes = Changes()
+    completed: Mapping[str, Sequence[Completed | None]]
+    if judged is not None:
+        completed = judged
+    elif any(program.is_shared for program in config.programs):
+        completed = await _complete_where_others_matter(
+            tx, organization_id, connection_id, drafts, config, booked, changes
+        )
+    else:
+        completed = finish(drafts, config)
+    shared = {program.program_id for program in config.programs if program.is_shared}
+    for scope, drafted in drafts:
+        _compare(scope, drafted, completed[scope], booked[scope], shared, now, changes)
+    return changes
+
+
+async def drafts_of(
+    tx: Connection, organization_id: str, connection_id: str, by_scope: Mapping[str, Sequence[Fact]]
+) -> tuple[list[tuple[str, Draft]], Config]:
+    """The first stage of scopes, each with what the set-up says of it."""
+    config, card_emails = await _config(tx, organization_id, connection_id, by_scope)
+    drafts: list[tuple[str, Draft]] = []
     for scope, own in by_scope.items():
         own_config = config
         if card_emails:
             emails = frozenset(email for card in _cards(own) for email in card_emails.get(card, ()))
-            own_config = Config(config.programs, config.codes, config.participant_emails, emails)
-        _compare(scope, derive(own, own_config, now), booked[scope], changes)
-    return changes
+            own_config = msgspec.structs.replace(config, card_emails=emails)
+        drafts.append((scope, draft(own, own_config)))
+    return drafts, config
+
+
+async def _complete_where_others_matter(
+    tx: Connection,
+    organization_id: str,
+    connection_id: str,
+    drafts: Sequence[tuple[str, Draft]],
+    config: Config,
+    booked: Mapping[str, ScopeBooks],
+    changes: Changes,
+) -> Mapping[str, Sequence[Completed | None]]:
+    programs = {program.program_id: program for program in config.programs}
+    own = await tallies.tallies_of_scopes(tx, organization_id, connection_id, list(booked))
+    candidates = [(scope, drafted.candidates) for scope, drafted in drafts]
+    look = plan(candidates, {scope: known.decisions for scope, known in booked.items()}, own, programs)
+    found = Found((), (), {})
+    if look.since:
+        found.prefixes = await tallies.sums_before(tx, organization_id, look.since)
+        found.later = await tallies.contributions_since(tx, organization_id, look.since, look.replaced)
+        if any(program.judges_referrals for program in config.programs):
+            found.firsts = await tallies.first_payments_before(tx, organization_id, look.since)
+    outcome = complete_planned(candidates, look, found, own, programs)
+    changes.replaced = look.replaced
+    changes.tallies = outcome.tallies
+    changes.stale = outcome.stale
+    changes.drafts = look.digests
+    return outcome.completed
 
 
 async def _config(
@@ -143,43 +221,77 @@ async def _config(
     }
     if not keys:
         return Config((), {}), {}
-    programs: tuple[Program, ...] = await setup.programs_of(tx, organization_id, connection_id)
+    programs = await setup.programs_of(tx, organization_id, connection_id)
     owners, emails = await setup.code_owners(tx, organization_id, connection_id, keys)
     cards = {card for own in by_scope.values() if any(f.carriers for f in own) for card in _cards(own)}
     card_emails: dict[str, set[str]] = {}
     if cards:
         found = await facts.emails_of_cards(tx, organization_id, connection_id, cards)
         card_emails = {card: {normal_email(email) for email in addresses} for card, addresses in found.items()}
-    return Config(programs, owners, emails), card_emails
+    config = Config(
+        programs,
+        owners,
+        emails,
+        participants=await setup.participants_of(tx, organization_id, {o.participant_id for o in owners.values()}),
+        rates=await rate_book(tx, organization_id) if any(program.converts for program in programs) else None,
+    )
+    if await setup.has_reviews(tx, organization_id, connection_id):
+        ids = [*by_scope, *(fact.stripe_id for own in by_scope.values() for fact in own)]
+        reviews = await setup.reviews_of(tx, organization_id, connection_id, ids)
+        config = msgspec.structs.replace(config, reviews=reviews)
+    return config, card_emails
 
 
 def _cards(own: Sequence[Fact]) -> set[str]:
     return {f.state.card_fingerprint for f in own if isinstance(f.state, ChargeState) and f.state.card_fingerprint}
 
 
-def _compare(scope: str, derived: Derived, booked: ScopeBooks, changes: Changes) -> None:
-    plan = plan_rewards(booked.rewards, derived.rewards, _new_reward_id)
-    changes.added.extend([(reward, scope) for reward in plan.added])
-    changes.changed.extend([(reward, scope) for reward in plan.changed])
-    changes.entries.extend(plan.entries)
+def _compare(
+    scope: str,
+    drafted: Draft,
+    completed: Sequence[Completed | None],
+    booked: ScopeBooks,
+    shared: Collection[str],
+    now: int,
+    changes: Changes,
+) -> None:
     stale = dict(booked.decisions)
-    for decision in derived.decisions:
-        body = encode_decision(decision)
+    targets: list[DerivedReward] = []
+    kept: set[tuple[str, str]] = set()
+    for candidate, item in zip(drafted.candidates, completed, strict=True):
+        key = (candidate.decision.payment_key, candidate.decision.program_id)
+        known = stale.pop(key, None)
+        if item is None:
+            kept.add(key)
+            continue
+        targets.extend([reward_of(item.decision, given, now) for given in item.given])
+        body = encode_decision(item.decision)
         digest = digest_of(body)
-        if stale.pop((decision.payment_key, decision.program_id), None) != digest:
-            changes.decisions.append((decision, scope, digest, body))
+        of_draft = (changes.drafts.get(key) or draft_digest(candidate)) if key[1] in shared else None
+        is_known = known is not None and known.digest == digest and known.draft == of_draft and not known.is_stale
+        if not is_known:
+            changes.decisions.append((item.decision, scope, digest, body, of_draft))
+    targets.extend([kept_reward(r, now) for r in booked.rewards if (r.payment_key, r.program_id) in kept])
+    difference_ = plan_rewards(booked.rewards, targets, _new_reward_id)
+    changes.added.extend([(reward, scope) for reward in difference_.added])
+    changes.changed.extend([(reward, scope) for reward in difference_.changed])
+    changes.entries.extend(difference_.entries)
     changes.dropped.extend(stale)
+    _compare_people(scope, drafted, booked, changes)
+
+
+def _compare_people(scope: str, drafted: Draft, booked: ScopeBooks, changes: Changes) -> None:
     lost = dict(booked.referrals)
-    for referral in derived.referrals:
+    for referral in drafted.referrals:
         known = lost.pop((referral.program_id, referral.referee_id), None)
         if known is None or known[1] != referral:
             changes.referrals.append((known[0] if known else new_id("referral"), referral, scope))
     changes.undone.extend([referral_id for referral_id, r in lost.values() if r.status != "undone"])
-    for customer in derived.customers:
+    for customer in drafted.customers:
         if booked.customers.get(customer.stripe_customer_id) != customer:
             changes.customers.append((customer, scope))
-    changes.unclaimed.extend([(code, scope) for code in derived.unclaimed])
-    changes.cards.extend([(card, scope) for card in derived.cards])
+    changes.unclaimed.extend([(code, scope) for code in drafted.unclaimed])
+    changes.cards.extend([(card, scope) for card in drafted.cards])
 
 
 def _new_reward_id() -> str:
@@ -195,6 +307,9 @@ async def _apply(tx: Connection, organization_id: str, connection_id: str, chang
     await books.change_rewards(tx, organization_id, connection_id, changes.changed)
     await books.add_rewards(tx, organization_id, connection_id, changes.added)
     await books.post_entries(tx, organization_id, connection_id, changes.entries)
+    await tallies.remove(tx, organization_id, connection_id, changes.replaced)
+    await tallies.add(tx, organization_id, connection_id, changes.tallies)
+    await tallies.mark_stale(tx, organization_id, connection_id, changes.stale, changes.replaced)
     await facts.note_unclaimed(tx, organization_id, connection_id, changes.unclaimed)
     told = {scope for _, scope in changes.customers}
     told.update(await facts.note_cards(tx, organization_id, connection_id, changes.cards))

@@ -1,0 +1,322 @@
+"""Rules: what each reward rule makes of one conversion, from this customer's facts alone: a claim, or why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from refref.core.base import LineFilter
+from refref.core.claims import CapRoom, Claim, Option
+from refref.core.compiled import CompiledEvent, CompiledRule
+from refref.core.decisions import Note, RuleOutcome
+from refref.core.facts import Line
+from refref.core.periods import add_days, add_months
+from refref.core.rates import Rate
+from refref.core.situation import Situation
+from refref.core.values import cap_room, rate_for, rate_note, worth_of
+
+Chosen = frozenset[int] | None  # places of lines; None: every line that the terms let through
+
+
+class Met(NamedTuple):
+    """What a qualifying event made of a conversion: the reason why not, or its lines and how often it was met."""
+
+    reason: str
+    because: str = ""
+    chosen: Chosen = None
+    times: int = 0
+
+
+class Standing(NamedTuple):
+    """What holds for all rules of one conversion: refusals by policy (see `evaluate`), holds and verdicts."""
+
+    refused_by_policy: Mapping[int, str]  # id of the event (0: none) -> reason
+    is_fraud_held: bool
+    verdict: str
+
+
+def apply_rules(situation: Situation, standing: Standing) -> tuple[tuple[RuleOutcome, ...], tuple[Claim, ...]]:
+    """The outcome of every rule that has to do with this conversion, and the claims (their outcomes say `claimed`)."""
+    outcomes: list[RuleOutcome] = []
+    claims: list[Claim] = []
+    met: dict[int, Met] = {}
+    taken: dict[str, set[int]] = {}
+    for rule in situation.terms.rules:
+        if situation.happening is not None and not _concerns(rule, situation):
+            continue
+        result = _claim(rule, situation, standing, met, taken)
+        if isinstance(result, Claim):
+            claims.append(result)
+            outcomes.append(RuleOutcome(result.rule_id, "claimed"))
+        else:
+            outcomes.append(result)
+    return tuple(outcomes), tuple(claims)
+
+
+def _concerns(rule: CompiledRule, situation: Situation) -> bool:
+    """Whether a conversion without a payment is what this rule's event is about."""
+    happening = situation.happening
+    if rule.event is None or happening is None or rule.event.event.kind != happening.kind:
+        return False
+    return happening.kind != "custom" or rule.event.event.event_id == happening.event_id
+
+
+def _refused(rule: CompiledRule, reason: str, because: str = "") -> RuleOutcome:
+    notes: tuple[Note, ...] = (("because", because),) if because else ()
+    return RuleOutcome(rule.rule.rule_id, "refused", reason, rule.rule.kind, notes=notes)
+
+
+def _claim(
+    rule: CompiledRule,
+    situation: Situation,
+    standing: Standing,
+    met: dict[int, Met],
+    taken: dict[str, set[int]],
+) -> Claim | RuleOutcome:
+    own = rule.rule
+    at = situation.occurred_at
+    if (rule.starts_at is not None and at < rule.starts_at) or (rule.ends_at is not None and at >= rule.ends_at):
+        return _refused(rule, "rule_not_running")
+    if own.campaign and own.campaign != situation.binding.carrier.campaign:
+        return _refused(rule, "other_campaign")
+    event = _met(rule, situation, standing, met)
+    if event.reason:
+        return _refused(rule, event.reason, event.because)
+    if _is_over(rule, situation, event.times):
+        return _refused(rule, "duration_over")
+    if rule.criteria is not None:
+        outcome = rule.criteria.evaluate(situation.values)
+        if not outcome.matched:
+            return _refused(rule, "condition_false", outcome.because)
+    if rule.needs_lines and _lacks_lines(situation):
+        return _refused(rule, "lines_missing")
+    if situation.happening is not None and not _is_of_products(rule, situation):
+        return _refused(rule, "not_eligible_lines")
+    chosen = _lines(rule, situation, event.chosen, taken)
+    if chosen is not None and not chosen:
+        is_beaten = own.group and _own_lines(rule, situation, event.chosen) != frozenset()
+        return _refused(rule, "lower_precedence" if is_beaten else "not_eligible_lines")
+    return _priced(rule, situation, standing, chosen)
+
+
+def _met(rule: CompiledRule, situation: Situation, standing: Standing, met: dict[int, Met]) -> Met:
+    if rule.event is None:
+        on = rule.rule.on
+        number = situation.number
+        if (on == "first" and number != 1) or (on == "recurring" and number == 1):
+            return Met("no_rule_applies")
+        refused = standing.refused_by_policy.get(0, "")
+        return Met(refused, "", None, number - 1 if on == "recurring" else number)
+    known = met.get(id(rule.event))
+    if known is None:
+        known = _judge_event(rule.event, situation, standing)
+        if not known.reason:
+            count = situation.cycle.met.get(rule.event.event.event_id, 0) + 1
+            situation.cycle.met[rule.event.event.event_id] = count
+            known = known._replace(times=count)
+        met[id(rule.event)] = known
+    return known
+
+
+def _judge_event(compiled: CompiledEvent, situation: Situation, standing: Standing) -> Met:
+    """Whether a conversion meets a qualifying event: its kind, then each criterion in the order of docs/terms.md."""
+    event = compiled.event
+    if situation.sale is not None:
+        is_again = event.kind == "first_purchase" and situation.cycle.met.get(event.event_id)
+        if is_again or (event.kind not in situation.kinds and event.kind != "first_purchase"):
+            return Met("no_rule_applies")
+    if situation.happening is not None and situation.happening.missing:
+        return Met(situation.happening.missing)
+    if compiled.keep is not None and _lacks_lines(situation):
+        return Met("lines_missing")
+    chosen = _places(compiled.keep, situation, None) if compiled.keep is not None and situation.sale else None
+    base = situation.base_of_lines(chosen)
+    if event.kind == "upgrade" and base <= 0:
+        return Met("no_rule_applies")
+    reason = _criterion_not_met(compiled, situation, chosen, base)
+    reason = reason or standing.refused_by_policy.get(id(compiled), "")
+    if reason:
+        return Met(reason)
+    if compiled.criteria is not None:
+        outcome = compiled.criteria.evaluate(situation.values)
+        if not outcome.matched:
+            return Met("condition_false", outcome.because)
+    return Met("", "", chosen)
+
+
+def _criterion_not_met(compiled: CompiledEvent, situation: Situation, chosen: Chosen, base: int) -> str:
+    event = compiled.event
+    if chosen is not None and not chosen:
+        return "not_eligible_lines"
+    if compiled.coupons and not compiled.coupons.isdisjoint(situation.coupons):
+        return "excluded_coupon"
+    if compiled.domains and any(email.endswith(compiled.domains) for email in situation.referee.emails):
+        return "excluded_email_domain"
+    if compiled.countries and situation.referee.country not in compiled.countries:
+        return "country"
+    if compiled.currencies and situation.currency not in compiled.currencies:
+        return "currency"
+    if base < event.min_net.get(situation.currency, 0):
+        return "below_minimum"
+    if situation.sale is not None and situation.number < event.min_payments:
+        return "too_few_payments"
+    return ""
+
+
+def _lacks_lines(situation: Situation) -> bool:
+    return situation.sale is not None and situation.sale.lines is None
+
+
+def _is_of_products(rule: CompiledRule, situation: Situation) -> bool:
+    """Whether what happened concerns a product that terms, event and rule let through."""
+    happening = situation.happening
+    if happening is None or not happening.products or rule.event is None:
+        return True
+    own = frozenset(happening.products)
+    event = rule.event.event
+    for wanted, unwanted in (
+        (situation.terms.terms.products, situation.terms.terms.excluded_products),
+        (event.products, event.excluded_products),
+        (rule.rule.products, rule.rule.excluded_products),
+    ):
+        if (wanted and own.isdisjoint(wanted)) or not own.isdisjoint(unwanted):
+            return False
+    return True
+
+
+def _places(keep: LineFilter, situation: Situation, within: Chosen) -> frozenset[int]:
+    """The places of the lines that the terms and `keep` let through."""
+    base = situation.base
+    return frozenset(
+        [
+            place
+            for place, line in enumerate(situation.lines)
+            if (within is None or place in within) and (base is None or not base.lines[place].left_out) and keep(line)
+        ]
+    )
+
+
+def _own_lines(rule: CompiledRule, situation: Situation, of_event: Chosen) -> Chosen:
+    return of_event if rule.keep is None else _places(rule.keep, situation, of_event)
+
+
+def _every(line: Line) -> bool:
+    return True
+
+
+def _lines(rule: CompiledRule, situation: Situation, of_event: Chosen, taken: dict[str, set[int]]) -> Chosen:
+    """The lines of this rule: those of its event and products that no earlier rule of its group took."""
+    chosen = _own_lines(rule, situation, of_event)
+    group = rule.rule.group
+    if not group:
+        return chosen
+    gone = taken.setdefault(group, set())
+    if not situation.lines:  # a sale without known lines is one line
+        if -1 in gone:
+            return frozenset()
+        gone.add(-1)
+        return chosen
+    if chosen is None:
+        if not gone:
+            gone.update(range(len(situation.lines)))
+            return None
+        chosen = _places(_every, situation, None)
+    left = frozenset(chosen - gone)
+    gone.update(left)
+    return left
+
+
+def _is_over(rule: CompiledRule, situation: Situation, count: int) -> bool:
+    duration = rule.duration or situation.terms.terms.duration
+    if duration.unit == "forever":
+        return False
+    first_at = situation.cycle.first_at
+    if duration.unit == "months":
+        return first_at is not None and situation.occurred_at >= add_months(first_at, duration.count)
+    if rule.duration is None:
+        return situation.number > duration.count
+    return count > duration.count
+
+
+def _priced(rule: CompiledRule, situation: Situation, standing: Standing, chosen: Chosen) -> Claim | RuleOutcome:
+    own = rule.rule
+    base = situation.base_of_lines(chosen)
+    if situation.sale is not None and base <= 0:
+        return _refused(rule, "nothing_paid")
+    options: tuple[Option, ...] = ()
+    currency = situation.currency
+    if own.reward in ("commission", "credit"):
+        options, currency = worth_of(rule, situation, chosen)
+    if len(options) == 1 and options[0].reason:
+        return _refused(rule, options[0].reason)
+    pays, pays_note, reason = _pays(rule, situation, currency)
+    if reason:
+        return _refused(rule, reason)
+    reversal = situation.reversal_of_lines(chosen, base)
+    gone = (0, 1) if reversal is None else (reversal.base_share.numerator, reversal.base_share.denominator)
+    verdict = _verdict(rule, situation, standing)
+    holds: tuple[str, ...] = ()
+    if verdict == "":
+        holds = (("awaiting_approval",) if rule.is_manual else ()) + (("fraud_hold",) if standing.is_fraud_held else ())
+    return Claim(
+        rule_no=rule.number,
+        rule_id=own.rule_id,
+        kind=own.kind,
+        reward=own.reward,
+        base=base,
+        currency=currency,
+        options=options,
+        tier="" if rule.tier_window is None or len(options) < 2 else rule.tier_window.key,
+        is_retroactive=own.tiers is not None and own.tiers.applies == "retroactive",
+        gone=gone,
+        is_whole=reversal is not None and reversal.is_whole,
+        parts=_parts(rule, situation),
+        caps=_caps(rule, pays or currency, situation) if rule.caps else (),
+        hold_until=add_days(situation.occurred_at, rule.hold_days),
+        expires_at=None if rule.expires_days is None else add_days(situation.occurred_at, rule.expires_days),
+        holds=holds,
+        is_rejected=verdict == "rejected",
+        pays=pays,
+        pays_rate=pays_note,
+    )
+
+
+def _caps(rule: CompiledRule, currency: str, situation: Situation) -> tuple[CapRoom, ...]:
+    is_for_referee = rule.rule.to == "referee"
+    caps = [cap for cap in rule.caps if not (is_for_referee and cap.cap.on == "participant")]
+    return tuple([cap_room(cap, currency, situation) for cap in caps])
+
+
+def _pays(rule: CompiledRule, situation: Situation, currency: str) -> tuple[str, Note, str]:
+    """The currency in which the reward is owed ("": the conversion's), the rate as a note, or why there is none."""
+    terms = situation.terms.terms.currency
+    if terms.pays_in != "base" or not terms.base or not currency or terms.base == currency:
+        return "", (), ""
+    found = rate_for(currency, terms.base, situation)
+    if isinstance(found, Rate):
+        return terms.base, rate_note(found, 0, 0), ""
+    return "", (), "no_rate" if found is None else found.reason
+
+
+def _parts(rule: CompiledRule, situation: Situation) -> tuple[tuple[str, int], ...]:
+    referrer = situation.binding.participant_id
+    if rule.rule.to == "referee":
+        return ((situation.referee.id, 10_000),)
+    if rule.rule.to == "split":
+        return tuple(
+            (referrer if share.participant == "referrer" else share.participant, share.share_bps)
+            for share in rule.rule.split
+        )
+    return ((referrer, 10_000),)
+
+
+def _verdict(rule: CompiledRule, situation: Situation, standing: Standing) -> str:
+    """What a person decided: on this reward, else on the conversion or the referral."""
+    reviews = situation.config.reviews
+    if not reviews:
+        return ""
+    for stripe_id in situation.ids:
+        verdict = reviews.get((situation.program.program_id, rule.rule.rule_id, stripe_id))
+        if verdict:
+            return verdict
+    return standing.verdict
