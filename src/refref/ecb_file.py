@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import struct
 import zipfile
+import zlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -41,11 +43,11 @@ def _unzipped(content: bytes) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = [entry for entry in archive.infolist() if entry.filename.lower().endswith(".csv")]
-            if len(entries) != 1:
-                raise Refused("invalid_rates", "The ZIP must hold exactly one CSV file.", "file")
+            if len(entries) != 1 or entries[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise Refused("invalid_rates", "The ZIP must hold exactly one CSV file, stored or deflated.", "file")
             with archive.open(entries[0]) as opened:
                 text = opened.read(MAX_TEXT_BYTES + 1)  # what the entry says of its size is not to be relied on
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, EOFError) as error:
         raise Refused("invalid_rates", "The ZIP cannot be read. Download it again.", "file") from error
     if len(text) > MAX_TEXT_BYTES:
         raise Refused("invalid_rates", f"The file is larger than {MAX_TEXT_BYTES} bytes.", "file")

@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from core.samples import quick
 from refref.core.ecb import parse_ecb
 from refref.core.rate_files import (
     RateRow,
@@ -35,6 +38,8 @@ def test_a_file_is_read_as_it_stands() -> None:
     [
         ("05.01.2026,eur,usd,1.1", "Line 2, column date: “05.01.2026” is no date; write 2026-01-31."),
         ("2026-02-30,eur,usd,1.1", "Line 2, column date: “2026-02-30” is no date; write 2026-01-31."),
+        ("2026-W02-1,eur,usd,1.1", "Line 2, column date: “2026-W02-1” is no date; write 2026-01-31."),
+        ("2026-01-05,eur,usd,١.٢", "Line 2, column rate: “١.٢” is no rate"),
         ("20260105,eur,usd,1.1", "Line 2, column date: “20260105” is no date; write 2026-01-31."),
         ("2026-01-05,euro,usd,1.1", "Line 2, column from: “euro” is no currency; write three letters such as usd."),
         ("2026-01-05,eur,,1.1", "Line 2, column to: nothing is no currency; write three letters such as usd."),
@@ -127,3 +132,22 @@ def test_the_last_upload_wins() -> None:
     assert book.rate("eur", "usd", JAN_5) == Rate("eur", "usd", "1.2", JAN_5, "ecb", "", 3)
     own = RateBook(BOOK.ecb, own_rows_by_pair(rows))
     assert own.rate("eur", "usd", JAN_5) == Rate("eur", "usd", "1.2", JAN_5, "csv", "", 3)
+
+
+LINES = st.text(st.sampled_from('date,fromtrusdeugbpDUSDGN/A0123456789-.\n\r"; \u0661'), max_size=80)
+
+
+@quick
+@given(st.one_of(st.text(max_size=60), LINES))
+def test_no_text_does_more_than_be_refused(text: str) -> None:
+    for heading in ("", "date,from,to,rate\n"):
+        rows, faults = check_csv(heading + text)
+        for row in rows:
+            assert RateBook(BOOK.ecb, own_rows_by_pair([(row, 1)])).rate(row.source, row.target, row.day)
+        assert all(fault.line >= 1 for fault in faults)
+    for heading in ("", "Date,USD,GBP,\n", "Date,USD,GBP,\n2026-01-02,1.1,0.8,\n"):
+        try:
+            history = parse_ecb(heading + text)
+        except Refused:
+            continue
+        plan_ecb(BOOK, history)

@@ -326,6 +326,8 @@ def test_the_bundled_history_is_whole_and_says_the_same_as_when_it_was_taken_in(
         ("", "Line 1 is not the heading"),
         ("date,from,to,rate\n", "Line 1 is not the heading"),
         ("Date,USD,USD\n2026-01-02,1,1\n", "names a currency twice"),
+        ("Date,USD,EUR\n2026-01-02,1,1\n", "or the euro"),
+        ("Date,USD,GBP\n2026-01-02,1.1,0.00\n", "Line 2 is not a day"),
         ("Date,USD\n2026-01-02\n", "Line 2 is not a day"),
         ("Date,USD\n\n2026-13-02,1.1\n", "Line 3 is not a day"),
         ("Date,USD\n2026-01-02,1.1e3\n", "Line 2 is not a day"),

@@ -16,7 +16,7 @@ EURO = "eur"
 _SATURDAY = 5
 _NEWEST_DAYS = 7
 _HEADER = re.compile(r"Date(,[A-Z]{3})+,?")
-_LINE = re.compile(r"(\d{4}-\d\d-\d\d)((?:,(?:N/A|\d{1,12}(?:\.\d{1,12})?)?)+)")
+_LINE = re.compile(r"(\d{4}-\d\d-\d\d)((?:,(?:N/A|(?=[0.]*[1-9])\d{1,12}(?:\.\d{1,12})?)?)+)", re.ASCII)
 _REMEDY = "Upload eurofxref-hist.zip, or the eurofxref-hist.csv inside it, as the European Central Bank publishes it."
 
 
@@ -78,8 +78,8 @@ def parse_ecb(text: str) -> EcbHistory:
         raise Refused("invalid_rates", f"Line 1 is not the heading Date,USD,JPY,… {_REMEDY}", "file")
     names = [name.lower() for name in header.rstrip(",").split(",")]
     columns = {name: at for at, name in enumerate(names) if at}
-    if len(columns) != len(names) - 1:
-        raise Refused("invalid_rates", f"Line 1 names a currency twice. {_REMEDY}", "file")
+    if len(columns) != len(names) - 1 or EURO in columns:
+        raise Refused("invalid_rates", f"Line 1 names a currency twice, or the euro. {_REMEDY}", "file")
     lines: dict[int, str] = {}
     for number, row in enumerate(rows[1:], 2):
         if not row:

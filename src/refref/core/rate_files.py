@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Literal
@@ -18,6 +19,7 @@ COLUMNS = ("date", "from", "to", "rate")
 MAX_LINES = 100_000
 SHOWN = 20
 _FAR_OFF_PERCENT = 10
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 class RateRow(msgspec.Struct, frozen=True):
@@ -144,7 +146,7 @@ def _row(line: int, cells: Sequence[str]) -> tuple[RateRow | None, list[Fault]]:
         day = date.fromisoformat(cells[0])
     except ValueError:
         day = None
-    if day is None or len(cells[0]) != 10:
+    if day is None or not _DAY.fullmatch(cells[0]):  # other forms of ISO 8601 are read too
         faults.append(Fault(line, "date", f"{_quoted(cells[0])} is no date; write 2026-01-31."))
     source, target = cells[1].lower(), cells[2].lower()
     for name, currency in (("from", source), ("to", target)):

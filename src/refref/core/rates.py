@@ -24,7 +24,7 @@ from refref.core.money import round_half_up, round_to_step, wire_exponent
 LOOK_BACK_DAYS = 7  # the longest gap between two days of the bank's is five: Easter, or Christmas beside a weekend
 Origin = Literal["ecb", "csv", "stripe", "table", "same"]  # same: nothing to exchange
 _REMEMBERED = 200_000  # pairs times days: fifty pairs for ten years
-DECIMAL = re.compile(r"\d{1,12}(\.\d{1,12})?")
+DECIMAL = re.compile(r"\d{1,12}(\.\d{1,12})?", re.ASCII)
 
 
 class Rate(msgspec.Struct, frozen=True, gc=False, array_like=True):
