@@ -1,6 +1,7 @@
 """What the demo and the harnesses may tell the sandbox beside Stripe's API: JSON routes under /_sandbox/."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -16,10 +17,12 @@ from refref.sandbox.sample import History
 from refref.sandbox.sample_cast import PROMOTERS, Promoter, promoters_of
 from refref.sandbox.state import Sandbox
 from refref.sandbox.store import Doc
+from refref.sandbox.timeline import DAY, months_after
 from refref.sandbox.weather import CONVERTED
 
 # The others happen today: after the history.
 AT_ANY_TIME = ("deliveries", "deliver_all", "resend", "rate_limit", "live", "faults")
+KEEPING_UP_SECONDS = 0.2
 COUNTED = ("customer", "checkout.session", "charge", "invoice", "subscription", "refund", "dispute")
 Fields = Mapping[str, Any]
 
@@ -54,6 +57,7 @@ class Control:
             "subscribe": self._buy,
             "upgrade": self._upgrade,
             "cancel": self._cancel,
+            "keep": self._keep,
             "refund": self._refund,
             "dispute": self._dispute,
             "deliveries": self._weather,
@@ -75,7 +79,24 @@ class Control:
         """`do`, once the history is written: what a person does happens today, not in the middle of last year."""
         if what not in AT_ANY_TIME:
             await self.arrival.written.wait()
+        if what == "advance" and "to" not in fields:
+            return await self._advance_in_days(Given(fields))
         return self.do(what, fields)
+
+    async def _advance_in_days(self, fields: Fields) -> tuple[str, Doc]:
+        """`days`, `hours`, `months`, `years`: a day at a time, so that listeners keep up and pages are answered."""
+        before = len(self.sandbox.events)
+        spans = {name: int(fields.get(name, 0)) for name in ("days", "hours", "months", "years")}
+        if min(spans.values()) < 0 or not any(spans.values()):
+            raise StripeError("Say how far: days, hours, months or years.", param="days")
+        months = spans["months"] + 12 * spans["years"]
+        target = months_after(self.sandbox.now, months) + spans["days"] * DAY + spans["hours"] * 3600
+        while self.sandbox.now < target:
+            self.sandbox.advance(min(target, self.sandbox.now + DAY))
+            with suppress(TimeoutError):
+                await self.deliveries.drained(KEEPING_UP_SECONDS)
+        events = len(self.sandbox.events) - before
+        return f"The clock moved on; {events} events came of it.", {"now": self.sandbox.now, "events": events}
 
     def state(self) -> Doc:
         """The clock, how much there is of everything, and how deliveries go."""
@@ -99,15 +120,12 @@ class Control:
         }
 
     def _advance(self, fields: Fields) -> tuple[str, Doc]:
-        """`to` (instant), or `days`, `hours` and `months`."""
-        if "to" in fields:
-            done = self.sandbox.advance(fields["to"])
-        else:
-            done = self.sandbox.advance_by(**{k: int(fields[k]) for k in ("days", "hours", "months") if k in fields})
+        """`to`, an instant."""
+        done = self.sandbox.advance(fields["to"])
         return f"The clock moved on; {done['events']} events came of it.", done
 
     def _buy(self, fields: Fields) -> tuple[str, Doc]:
-        """`price`, and `customer` or `email`; refcode, promotion_code, card, name, trial_days, metadata."""
+        """`price`, and `customer` or `email`; refcode, promotion_code, card, name, trial_days, metadata, guest."""
         price = self.sandbox.find("price", fields["price"], "price")
         more: Doc = {
             k: fields[k] for k in ("customer", "email", "name", "card", "promotion_code", "metadata") if k in fields
@@ -117,7 +135,7 @@ class Control:
         if price["recurring"]:
             data = {"trial_period_days": int(fields.get("trial_days", 0)), "metadata": fields.get("metadata", {})}
             more["subscription_data"] = data
-        elif "customer" not in fields:
+        elif "customer" not in fields and not fields.get("guest"):
             more["customer_creation"] = "always"
         session = self.sandbox.sell(price=price["id"], **more)
         return f"Sold {self.sandbox.product_name(price)}.", session
@@ -134,9 +152,12 @@ class Control:
     def _cancel(self, fields: Fields) -> tuple[str, Doc]:
         """`subscription`; at_period_end."""
         at_end = bool(fields.get("at_period_end", False))
-        return "The subscription is cancelled.", self.sandbox.cancel_subscription(
-            fields["subscription"], at_period_end=at_end
-        )
+        sentence = "The subscription ends with its period." if at_end else "The subscription is cancelled."
+        return sentence, self.sandbox.cancel_subscription(fields["subscription"], at_period_end=at_end)
+
+    def _keep(self, fields: Fields) -> tuple[str, Doc]:
+        """`subscription`, whose end is taken back."""
+        return "The subscription goes on.", self.sandbox.keep_subscription(fields["subscription"])
 
     def _refund(self, fields: Fields) -> tuple[str, Doc]:
         """`payment` (charge, payment intent, invoice or session); amount in minor units, all when absent; status."""
@@ -200,7 +221,7 @@ class Control:
         self.live = bool(fields.get("on", self.live))
         if "refcodes" in fields:
             self.promoters = promoters_of(list(fields["refcodes"]), list(fields.get("promotion_codes", [])))
-        return "Live traffic is set.", {"live": self.live}
+        return f"Live traffic is {'on' if self.live else 'off'}.", {"live": self.live}
 
     def _faults(self, fields: Fields) -> tuple[str, Doc]:
         """What `fail_next` takes (kind, count, status, code, executed, remembered, seconds, method, path, percent);

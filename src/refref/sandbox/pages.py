@@ -1,11 +1,11 @@
-"""The sample merchant's control page and the hosted payment page: plain HTML, no scripts, no outside assets.
+"""The sample shop's control page and the hosted payment page: plain HTML, no scripts, no outside assets.
 
 Forms carry a token and are refused from other origins; the host must be a loopback name (no DNS rebinding).
 """
 
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -13,41 +13,21 @@ from urllib.parse import urlencode, urlsplit
 from jinja2 import Environment, FileSystemLoader
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from refref.sandbox.control import Control
 from refref.sandbox.errors import StripeError
-from refref.sandbox.sample_shop import price_id
+from refref.sandbox.shop_view import ShopView, listener_url, minor_units, moment, money_text
 from refref.sandbox.store import Doc
-from refref.sandbox.subscriptions import LIVE
 
 Answer = Callable[[Request], Awaitable[Response]]
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-ZERO_DECIMAL = {"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"}
-SHOWN = 20
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
-
-
-def money_text(amount: int, currency: str) -> str:
-    """An amount in minor units as people write it."""
-    if currency in ZERO_DECIMAL:
-        return f"{amount} {currency.upper()}"
-    whole, rest = divmod(abs(amount), 100)
-    return f"{'-' if amount < 0 else ''}{whole}.{rest:02d} {currency.upper()}"
-
-
-def minor_units(text: str, currency: str) -> int:
-    """What a person typed ("12.5") in minor units."""
-    whole, _, rest = text.strip().replace(",", ".").partition(".")
-    places = 0 if currency in ZERO_DECIMAL else 2
-    if not (whole.isdigit() and (rest == "" or rest.isdigit()) and len(rest) <= places):
-        raise StripeError(f"'{text}' is not an amount.")
-    return int(whole + rest.ljust(places, "0"))
-
-
-def moment(at: int) -> str:
-    """An instant as people read it."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+POLICY = (
+    "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+STRIPE_ID = re.compile(r"[a-z]+_\w+")
+ARRIVING_SECONDS = 2
 
 
 def local(request: Request) -> bool:
@@ -75,6 +55,7 @@ class Pages:
             Route("/", self.shop, methods=["GET"]),
             Route("/_page/{what}", self.act, methods=["POST"]),
             Route("/pay/{session}", self.pay, methods=["GET", "POST"]),
+            Mount("/_static", StaticFiles(directory=Path(__file__).with_name("static"))),
         ]
 
     def _html(self, name: str, status: int = 200, **values: Any) -> Response:
@@ -96,83 +77,51 @@ class Pages:
         """The control page."""
         if not local(request):
             return Response("Unknown host.", 421)
+        query = request.query_params.get("q", "")
+        done = request.query_params.get("done", "")
+        view = ShopView(self.sb, query)
         state = self.control.state()
-        return self._html(
+        arriving = state["history"]["of_months"] > 0
+        page = self._html(
             "shop.html",
-            title="Sample merchant",
+            title="Sample shop",
             now=moment(self.sb.now),
             said=request.query_params.get("said"),
-            events=state["events"],
-            next_number=len(self.sb.live("checkout.session")) + 1,
-            prices=[{"id": p["id"], "label": self._plan(p)} for p in self.sb.live("price") if p["active"]],
-            payments=[self._payment(c) for c in self.sb.live("charge")[: -SHOWN - 1 : -1]],
-            subscriptions=[self._subscription(s) for s in self.sb.live("subscription")[: -SHOWN - 1 : -1]],
-            **{k: state["deliveries"][k] for k in ("delivered", "waiting", "failed")},
+            done=done if STRIPE_ID.fullmatch(done) else None,
+            refref=listener_url(self.sb),
+            state=state,
+            query=query,
+            choices=view.choices(self.control.promoters),
+            payments=view.payments(),
+            customers=view.customers(),
+            told=view.told(),
         )
-
-    def _plan(self, price: Doc) -> str:
-        every = f" a {price['recurring']['interval']}" if price["recurring"] else ""
-        return f"{self.sb.product_name(price)}, {money_text(price['unit_amount'], price['currency'])}{every}"
-
-    def _who(self, customer: str | None) -> str:
-        found: Doc = {} if customer is None else self.sb.find("customer", customer)
-        return str(found.get("email") or ("deleted" if found.get("deleted") else "guest"))
-
-    def _payment(self, charge: Doc) -> Doc:
-        paid = charge["status"] == "succeeded"
-        dispute = self.sb.find("dispute", charge["dispute"]) if charge["dispute"] else None
-        left = charge["amount"] - charge["amount_refunded"]
-        state = charge["status"]
-        if charge["amount_refunded"]:
-            state += f", refunded {money_text(charge['amount_refunded'], charge['currency'])}"
-        if dispute:
-            state += f", dispute {dispute['status'].replace('_', ' ')}"
-        return {
-            "id": charge["id"],
-            "when": moment(charge["created"]),
-            "who": self._who(charge["customer"]),
-            "amount": money_text(charge["amount"], charge["currency"]),
-            "half": money_text(left // 2, charge["currency"]).split()[0],
-            "state": state,
-            "refundable": paid and left > 0,
-            "disputable": paid and dispute is None,
-            "dispute": dispute["id"] if dispute and dispute["status"] in ("needs_response", "under_review") else None,
-        }
-
-    def _subscription(self, sub: Doc) -> Doc:
-        item = sub["items"]["data"][0]
-        alive = sub["status"] in LIVE
-        annual = price_id("annual", sub["currency"])
-        monthly = item["price"]["recurring"]["interval"] == "month"
-        return {
-            "id": sub["id"],
-            "since": moment(sub["created"]),
-            "who": self._who(sub["customer"]),
-            "plan": self._plan(item["price"]),
-            "state": sub["status"].replace("_", " "),
-            "renews": moment(item["current_period_end"]) if alive else "",
-            "upgrade": annual if alive and monthly and self.sb.has("price", annual) else None,
-            "live": alive,
-        }
+        if arriving:  # the page comes again by itself until all is there
+            page.headers["refresh"] = str(ARRIVING_SECONDS)
+        return page
 
     async def act(self, request: Request) -> Response:
         """A button of the control page: do it and come back."""
         form = await self._form(request)
         if form is None:
             return Response("This form is not from this page. Go back, reload and try again.", 403)
+        back = {"q": form["q"]} if "q" in form else {}
+        fields = {name: value for name, value in form.items() if name != "q"}
         try:
-            said = await self._do(request.path_params["what"], dict(form))
+            said, done = await self._do(request.path_params["what"], fields)
+            back |= {"said": said}
+            if "id" in done:
+                back |= {"done": done["id"]}
         except StripeError as error:
-            said = error.message
-        return RedirectResponse(f"/?{urlencode({'said': said})}", 303)
+            back |= {"said": error.message}
+        return RedirectResponse(f"/?{urlencode(back)}", 303)
 
-    async def _do(self, what: str, form: dict[str, Any]) -> str:
-        if "amount" in form:
-            form["amount"] = minor_units(form["amount"], self.sb.charge_of(form["payment"])["currency"])
-        for name in ("days", "months"):
-            if name in form:
-                form[name] = int(form[name])
-        return (await self.control.do_today(what, form))[0]
+    async def _do(self, what: str, fields: dict[str, Any]) -> tuple[str, Doc]:
+        if "amount" in fields:
+            fields["amount"] = minor_units(fields["amount"], self.sb.charge_of(fields["payment"])["currency"])
+        if "on" in fields:
+            fields["on"] = fields["on"] == "yes"
+        return await self.control.do_today(what, fields)
 
     async def pay(self, request: Request) -> Response:
         """The hosted payment page of a Checkout Session."""
@@ -185,7 +134,13 @@ class Pages:
         if form is None:
             return self._pay_page(session_id, "This form is out of date. Try again.", 403)
         try:
-            done = self.sb.pay_session(session_id, **{k: form[k] for k in PAY_FIELDS if k in form})
+            done = self.sb.pay_session(
+                session_id,
+                card=form.get("card", "visa"),
+                email=form.get("email"),
+                name=form.get("name"),
+                promotion_code=form.get("promotion_code"),
+            )
         except StripeError as error:
             return self._pay_page(session_id, error.message, 402)
         target = done["success_url"]
@@ -214,6 +169,3 @@ class Pages:
             buyer=known.get("name") or "",
             promotion_codes=session["allow_promotion_codes"],
         )
-
-
-PAY_FIELDS = ("card", "email", "name", "promotion_code")
