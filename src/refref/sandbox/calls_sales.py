@@ -96,6 +96,12 @@ def _update_dispute(sb: Sandbox, p: Params, dispute: str) -> Doc:
     )
 
 
+def _close_dispute(sb: Sandbox, _: Params, dispute: str) -> Doc:
+    """The merchant gives in: the dispute is lost, an inquiry closed."""
+    asked = sb.find("dispute", dispute)["status"].startswith("warning_")
+    return sb.close_dispute(dispute, "warning_closed" if asked else "lost")
+
+
 CALLS = (
     ("POST", "/v1/checkout/sessions", _create_session),
     ("POST", "/v1/checkout/sessions/{id}", _update_session),
@@ -128,5 +134,5 @@ CALLS = (
     ("POST", "/v1/refunds/{id}", lambda sb, p, refund: sb.update_refund(refund, p.mapping("metadata"))),
     ("POST", "/v1/refunds/{id}/cancel", lambda sb, _, refund: sb.cancel_refund(refund)),
     ("POST", "/v1/disputes/{id}", _update_dispute),
-    ("POST", "/v1/disputes/{id}/close", lambda sb, _, dispute: sb.close_dispute(dispute, "lost")),
+    ("POST", "/v1/disputes/{id}/close", _close_dispute),
 )
