@@ -16,7 +16,8 @@ from starlette.routing import BaseRoute, Route
 from refref.sandbox.answers import as_json
 from refref.sandbox.errors import StripeError
 from refref.sandbox.oauth import SCOPES, OAuthRefusal, redirected
-from refref.sandbox.pages import POLICY, local, moment, money_text
+from refref.sandbox.pages import POLICY, local
+from refref.sandbox.shop_view import moment, money_text
 from refref.sandbox.state import Sandbox
 from refref.sandbox.store import Doc
 
