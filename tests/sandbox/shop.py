@@ -55,6 +55,13 @@ class JudgedClient(stripe.RequestsClient):
         return body, status, headers
 
 
+def code_of(refused: stripe.StripeError) -> str | None:
+    """The code in the body of a refusal; the SDK leaves `code` out of some of its errors."""
+    body: dict[str, Any] = refused.json_body
+    code: str | None = body["error"].get("code")
+    return code
+
+
 def sdk(url: str, key: str = KEY) -> stripe.StripeClient:
     """The real SDK, told to talk to the sandbox."""
     return stripe.StripeClient(key, base_addresses={"api": url, "connect": url}, http_client=JudgedClient())

@@ -64,7 +64,7 @@ class AccountLinks(OAuth):
         doc = self.connected_account(account).own_account()
         if doc["controller"].get("stripe_dashboard", {}).get("type") != "express":
             raise StripeError(
-                "Cannot create a login link for an account that has no Express Dashboard.", param="account"
+                "Cannot create a login link for an account without an Express Dashboard.", param="account"
             )
         if not doc["details_submitted"]:
             raise StripeError("Cannot create a login link for an account that has not completed onboarding.")

@@ -100,6 +100,7 @@ NUMBERS = {
 }
 # The names after `pm_card_` (and `tok_`).
 NAMES = {
+    "bypassPending": "bypass_pending",
     "visa": "visa",
     "visa_debit": "debit",
     "mastercard": "mastercard",

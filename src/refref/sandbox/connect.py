@@ -18,6 +18,7 @@ from refref.sandbox.account_shape import (
 from refref.sandbox.catalog import merged
 from refref.sandbox.errors import StripeError, missing
 from refref.sandbox.form import as_integer
+from refref.sandbox.keys import Right
 from refref.sandbox.payouts import Payouts
 from refref.sandbox.store import Doc, acted, copy_of, listed, wants
 
@@ -58,6 +59,12 @@ class Connect(Payouts):
                 if account.has(kind, object_id):
                     return copy_of(account.find(kind, object_id))
         return super().get(object_id)
+
+    @property
+    def connect_events(self) -> list[Doc]:
+        """The events of all connected accounts, by time, as an endpoint with `connect` gets them: `account` is set."""
+        heard = [{**e, "account": a.account_id} for a in self.accounts.connected(self.account_id) for e in a.events]
+        return copy_of(sorted(heard, key=lambda e: int(e["created"])))
 
     # a platform's accounts
 
@@ -117,6 +124,23 @@ class Connect(Payouts):
             before = target.take_details(given)
             target.reviewed(before)
         return doc
+
+    # keys
+
+    @acted("nobody")
+    def create_key(self, permissions: Mapping[str, Right] | None = None, *, account: str | None = None) -> Doc:
+        """A secret key, of another account if it is named; with `permissions` (resource: read or write) restricted."""
+        return self.accounts.keys.make(account or self.account_id, permissions)
+
+    @acted("nobody")
+    def restrict_key(self, key: str, permissions: Mapping[str, Right]) -> Doc:
+        """Change what a key may do."""
+        return self.accounts.keys.restrict(key, permissions)
+
+    @acted("nobody")
+    def revoke_key(self, key: str) -> Doc:
+        """A key is refused from now on (401 api_key_expired)."""
+        return self.accounts.keys.revoke(key)
 
     @acted("api")
     def delete_account(self, account: str) -> Doc:
