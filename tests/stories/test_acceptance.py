@@ -18,7 +18,7 @@ LATER = {
     21: "needs payouts: a refund after the commission was paid out",
     **dict.fromkeys(range(61, 70), "needs payouts, connected accounts or customer rewards"),
     70: "needs customer rewards",
-    **dict.fromkeys(range(75, 87), "needs rules with conditions, tiers, caps or customer rewards"),
+    **dict.fromkeys((*range(75, 83), *range(84, 87)), "needs rules with conditions, tiers, caps or customer rewards"),
     89: "needs rules about existing customers",
 }
 # The part of a scenario that is not proven, though the rest is.

@@ -76,11 +76,16 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "rewarded_decisions_have_rewards",
-        "each rewarded decision has its rewards, and the sums agree",
+        "each rewarded decision has its rewards, and the sums in the payment's currency agree",
         """
         with earned as (
-          select connection_id, program_id, payment_key, sum(amount_minor) as amount, sum(reversed_minor) as taken
-          from reward where organization_id = $1 group by 1, 2, 3
+          select r.connection_id, r.program_id, r.payment_key,
+                 coalesce(sum(r.amount_minor) filter (where r.currency = d.currency), 0) as amount,
+                 coalesce(sum(r.reversed_minor) filter (where r.currency = d.currency), 0) as taken
+          from reward r
+          join decision d on d.organization_id = $1 and d.connection_id = r.connection_id
+            and d.program_id = r.program_id and d.payment_key = r.payment_key
+          where r.organization_id = $1 group by 1, 2, 3
         )
         select format('%s: decision %s/%s, rewards %s/%s', d.payment_key, d.earned_minor, d.reversed_minor,
                       e.amount, e.taken)
