@@ -4,10 +4,11 @@ from decimal import Decimal
 from typing import Any
 
 from refref.sandbox.amounts import percent_bps
-from refref.sandbox.cards import TOKENS
+from refref.sandbox.cards import TOKENS, card_named, refusal
 from refref.sandbox.errors import StripeError
 from refref.sandbox.form import Params, as_integer
 from refref.sandbox.lists import page
+from refref.sandbox.prices import currency_options
 from refref.sandbox.state import Sandbox
 from refref.sandbox.store import Doc
 
@@ -73,7 +74,11 @@ def _update_product(sb: Sandbox, p: Params, product: str) -> Doc:
 
 
 def _update_price(sb: Sandbox, p: Params, price: str) -> Doc:
-    return sb.update_catalog("price", price, _changes(p, "nickname", "lookup_key"))
+    changes = _changes(p, "nickname", "lookup_key", "tax_behavior")
+    if "currency_options" in p.data:
+        held = sb.find("price", price)["_currency_options"]
+        changes["_currency_options"] = held | currency_options(p.mapping("currency_options"))
+    return sb.update_catalog("price", price, changes)
 
 
 def _update_coupon(sb: Sandbox, p: Params, coupon: str) -> Doc:
@@ -82,7 +87,16 @@ def _update_coupon(sb: Sandbox, p: Params, coupon: str) -> Doc:
 
 def _create_tax_rate(sb: Sandbox, p: Params, _: str) -> Doc:
     rate_bps = percent_bps(p.required("percentage"))
-    return sb.create_tax_rate(rate_bps, inclusive=bool(p.flag("inclusive")), name=p.required("display_name"))
+    more: dict[str, Any] = dict(p.given("country", "description", "jurisdiction", "state", "tax_type"))
+    if p.flag("active") is not None:
+        more["active"] = p.flag("active")
+    return sb.create_tax_rate(
+        rate_bps,
+        inclusive=bool(p.flag("inclusive")),
+        name=p.required("display_name"),
+        metadata=p.mapping("metadata"),
+        **more,
+    )
 
 
 def _create_coupon(sb: Sandbox, p: Params, _: str) -> Doc:
@@ -139,22 +153,44 @@ def _customer_fields(sb: Sandbox, p: Params) -> dict[str, Any]:
     if p.mapping("address"):
         blank = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
         fields["address"] = blank | p.mapping("address")
-    default = p.nested("invoice_settings").text("default_payment_method")
-    if default is not None:
-        fields["invoice_settings"] = dict.fromkeys(INVOICE_SETTINGS) | {"default_payment_method": default}
-    method = p.text("payment_method") or p.text("source") or default
-    if method is not None:
-        fields["card"] = card(sb, method)
     return fields
 
 
+def _keep_method(sb: Sandbox, p: Params, customer: str) -> None:
+    """The payment method named with a customer is attached; a test token makes one."""
+    default = p.nested("invoice_settings").text("default_payment_method")
+    method = p.text("payment_method") or p.text("source") or default
+    if method is None:
+        return
+    if sb.has("payment_method", method):
+        held = sb.find("payment_method", method)
+        if held["customer"] != customer:
+            sb.attach_payment_method(method, customer)
+        else:
+            sb.alter(sb.find("customer", customer), _card=held["_card"], _method=method)
+    else:
+        method = sb.create_payment_method(str(card(sb, method)), customer=customer)["id"]
+    if default is not None:
+        settings = dict.fromkeys(INVOICE_SETTINGS) | {"default_payment_method": method}
+        sb.alter(sb.find("customer", customer), invoice_settings=settings)
+
+
 def _create_customer(sb: Sandbox, p: Params, _: str) -> Doc:
-    balance = p.integer("balance") or 0
-    return sb.create_customer(metadata=p.mapping("metadata"), balance=balance, **_customer_fields(sb, p))
+    fields = _customer_fields(sb, p)
+    if p.text("test_clock") is not None:
+        fields["test_clock"] = sb.find("test_helpers.test_clock", p.required("test_clock"), "test_clock")["id"]
+    token = p.text("payment_method") or p.text("source")
+    if token is not None and not card_named(str(card(sb, token))).attachable:
+        raise refusal(card_named(str(card(sb, token))))
+    made = sb.create_customer(metadata=p.mapping("metadata"), balance=p.integer("balance") or 0, **fields)
+    _keep_method(sb, p, made["id"])
+    return made
 
 
 def _update_customer(sb: Sandbox, p: Params, customer: str) -> Doc:
     changes = _customer_fields(sb, p)
+    sb.customer(customer)
+    _keep_method(sb, p, customer)
     if "metadata" in p.data:
         changes["metadata"] = p.mapping("metadata")
     if "balance" in p.data:

@@ -82,6 +82,9 @@ class Subscriptions(CreditNotes):
         prices = [self.price_for(w, "items[0][price]") for w in wanted]
         if any(p["recurring"] is None for p in prices):
             raise StripeError("The price specified is set to `type=one_time`.", param="items[0][price]")
+        currency = (terms.currency or prices[0]["currency"]).lower()
+        for price in prices:
+            terms_in(price, currency)  # refuses a currency the price is not sold in, before anything is made
         trial_end = terms.trial_end or (self.now + terms.trial_days * DAY if terms.trial_days else None)
         if trial_end is not None and trial_end <= self.now:
             raise StripeError("The trial end must be in the future.", param="trial_end")
@@ -97,7 +100,6 @@ class Subscriptions(CreditNotes):
                 raise StripeError("billing_cycle_anchor cannot be later than one period.", param="billing_cycle_anchor")
             end = usual if anchor == self.now else anchor
             rows.append(self.item_of(sub_id, price, int(given.get("quantity", 1)), end, given))
-        currency = (terms.currency or prices[0]["currency"]).lower()
         sub = blank_subscription(sub_id, customer["id"], currency, rows, self.now)
         sub |= self._fields_of(terms, customer, status, trial_end, own)
         sub |= {"billing_cycle_anchor": anchor, "latest_invoice": invoice_id}
