@@ -54,18 +54,19 @@ class Life:
     currency: str = ""
     card: str = ""
     renews_soon: bool = False
+    is_sent: bool = False  # a promoter sent them in any case
     days_before_end: int | None = None  # so long before the end lies the last act; None: anywhere
 
 
 LIVES = (
-    Life(110, "template"),
+    Life(130, "template"),
     Life(18, "workshop"),
     Life(14, "template", ((4, "refund", "", 100),)),
     Life(10, "workshop", ((6, "refund", "", 40),)),
-    Life(1, "template", ((8, "dispute", "", 100), (26, "close", "won", 100)), days_before_end=30),
-    Life(1, "template", ((5, "dispute", "", 100), (19, "close", "lost", 100)), days_before_end=12),
-    Life(1, "workshop", ((9, "warn", "", 100), (10, "dispute", "", 100)), days_before_end=3),
-    Life(80, "monthly"),
+    Life(1, "template", ((8, "dispute", "", 100), (26, "close", "won", 100)), is_sent=True, days_before_end=30),
+    Life(1, "template", ((5, "dispute", "", 100), (19, "close", "lost", 100)), is_sent=True, days_before_end=12),
+    Life(1, "workshop", ((9, "warn", "", 100), (10, "dispute", "", 100)), is_sent=True, days_before_end=3),
+    Life(60, "monthly"),
     Life(60, "monthly", renews_soon=True),
     Life(36, "monthly", ((75, "change", "pro", 100),)),
     Life(20, "monthly", ((45, "change", "annual", 100),)),
@@ -110,7 +111,7 @@ def _bought(rng: random.Random, life: Life, number: int, promoters: Sequence[Pro
     """A first purchase without its instant: what, in which currency, and who sent the buyer."""
     currency = life.currency or rng.choice(("usd", "usd", "eur"))
     first = Act(0, number, "buy", life.noun, currency=currency, trial_days=life.trial_days, card=life.card)
-    lot = rng.randrange(100)
+    lot = 0 if life.is_sent else rng.randrange(100)
     if lot < 55 and promoters:
         sender = _drawn(rng, promoters)
         first = replace(first, currency=life.currency or sender.currency or currency, refcode=sender.refcode)

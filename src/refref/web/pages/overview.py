@@ -17,6 +17,7 @@ from refref.db.pool import Connection
 from refref.db.reports import CurrencyTotals, DecisionRow, Page
 from refref.web.pages.chart import trend_chart
 from refref.web.pages.rendering import render
+from refref.web.pages.sandbox_history import history_arriving
 from refref.web.pages.viewer import Connected, OnConnection, one_of
 
 router = APIRouter(include_in_schema=False)
@@ -53,6 +54,7 @@ async def overview(request: Request, viewer: OnConnection) -> Response:
         period=period,
         periods=PERIODS,
         latest=latest,
+        arriving=await history_arriving(viewer.connection.api_base),
         together=together,
         has_program=has_program,
     )
@@ -63,7 +65,8 @@ async def latest_sales(request: Request, viewer: OnConnection) -> Response:
     """The rows of the latest sales alone, for the page that refreshes itself."""
     async with viewer.transaction() as tx:
         latest = await _latest(tx, viewer)
-    return render(request, "_latest_sales.html", viewer, latest=latest)
+    arriving = await history_arriving(viewer.connection.api_base)
+    return render(request, "_latest_sales.html", viewer, latest=latest, arriving=arriving)
 
 
 async def _latest(tx: Connection, viewer: Connected) -> Page[DecisionRow]:
