@@ -18,7 +18,7 @@ NEXT_DAY = next(day for n in (1, 2, 3) if (day := _LAST + timedelta(days=n)).wee
 
 def zipped(text: str) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("eurofxref-hist.csv", text)
     return buffer.getvalue()
 
@@ -147,5 +147,26 @@ def test_the_page_says_what_is_wrong(with_web: RunWeb) -> None:
             assert (page.status_code, says in page.text) == (422, True)
         missing = await web.browser.get("/settings/currencies", params={"from": "kwd", "to": "usd", "on": "2026-01-05"})
         assert "No source has a rate from KWD to USD" in missing.text
+
+    with_web(scenario)
+
+
+def test_the_whole_history_with_one_more_day_fits_through_the_page(with_web: RunWeb) -> None:
+    history = bundled_history()
+    heading = ",".join(["Date", *(name.upper() for name in history.columns)]) + ","
+    newest = history.lines[_LAST.toordinal()].replace(str(_LAST), str(NEXT_DAY))
+    whole = zipped("\n".join([heading, newest, *(history.lines[day] for day in sorted(history.lines, reverse=True))]))
+
+    async def scenario(web: Any) -> None:
+        token = await web.sign_in()
+        files = {"file": ("eurofxref-hist.zip", whole, "application/zip")}
+        form = {"csrf_token": token, "source": "ecb", "file_name": "eurofxref-hist.zip"}
+        shown = await web.browser.post("/settings/currencies/preview", data=form, files=files)
+        content = re.search(r'name="content" value="([^"]+)"', shown.text)
+        assert content is not None, shown.text[:500]
+        parts = {name: (None, value) for name, value in (form | {"content": content[1]}).items()}
+        answer = await web.browser.post("/settings/currencies/upload", files=parts)
+        assert answer.status_code == 200, answer.text[:500]
+        assert "Taken in as upload 1" in answer.text
 
     with_web(scenario)
