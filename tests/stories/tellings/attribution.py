@@ -132,6 +132,7 @@ def sale_before_the_referral_is_told(s: Story) -> None:
 
 @story("44-without-click")
 def told_within_a_day_and_later(s: Story) -> None:
+    s.program(customers="any")
     s.affiliate("ana")
     soon, late = s.customer(), s.customer(email="late@customers.example")
     s.buy(s.price(5_000), customer=soon)
@@ -146,6 +147,7 @@ def told_within_a_day_and_later(s: Story) -> None:
 
 @story("44-clicked-later")
 def click_after_the_sale(s: Story) -> None:
+    s.program(customers="any")
     s.affiliate("ana")
     customer = s.customer()
     s.buy(s.price(5_000), customer=customer)

@@ -345,7 +345,7 @@ def code_put_on_a_running_subscription_changes_nothing(s: Story) -> None:
 
 @story("44-metadata-later")
 def referral_written_on_a_running_subscription_counts_from_then(s: Story) -> None:
-    s.program(hold_days=0)
+    s.program(hold_days=0, customers="any")
     s.affiliate("ana")
     subscription = s.sb.get(s.buy(s.price(1_000, every="month")))["subscription"]
     s.wait(days=40)
