@@ -140,6 +140,7 @@ def finished_account(account_id: str, now: int, name: str) -> Doc:
         "_forced": {"card_payments": "active", "transfers": "active"},
     }
     made["business_profile"]["name"] = name
+    made["external_accounts"]["data"].append(bank_account(f"ba_{scramble(account_id, 24)}", made, {}))
     return made
 
 
@@ -167,6 +168,9 @@ def review(account: Doc) -> Doc:
     forced = account["_forced"]
     capabilities = {n: "inactive" if rejected else forced.get(n, usual) for n in account["_requested"]}
     active = "active" in capabilities.values()
+    if not capabilities and account["type"] == "standard" and not rejected:
+        # Nothing was asked for: it may receive transfers all the same, as Stripe's own command-line tool expects.
+        capabilities = {"legacy_payments": "active"}
     past = [*due, *(asked["fields"] if asked["past_due"] else [])]
     reason = "requirements.past_due" if blocked else None
     if "pending" in capabilities.values():

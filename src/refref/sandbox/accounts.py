@@ -51,11 +51,10 @@ class Accounts:
         return self._open(account_id)
 
     def close(self, account_id: str) -> None:
-        """Forget an account and all it had."""
+        """Delete an account: nobody reaches it any more; what it did is kept, for deliveries that are on their way."""
         for note in [n for n in self.home.notes(CONNECTION) if account_id in n.split()]:
             self.home.note(CONNECTION, note, None)
-        self.home.note(MEMBER, account_id, None)
-        self._members.pop(account_id).forget_all()
+        self.home.note(MEMBER, account_id, {**self.home.notes(MEMBER)[account_id], "closed_at": self.home.now})
 
     @property
     def members(self) -> list["Sandbox"]:
@@ -63,8 +62,8 @@ class Accounts:
         return list(self._members.values())
 
     def has(self, account_id: str) -> bool:
-        """Whether there is such an account."""
-        return account_id in self._members
+        """Whether there is such an account and it was not deleted."""
+        return account_id in self._members and "closed_at" not in self.home.notes(MEMBER).get(account_id, {})
 
     def of(self, account_id: str, param: str = "id") -> "Sandbox":
         """An account, with the clock of the server; raises `resource_missing` naming `param`."""

@@ -18,6 +18,7 @@ from refref.sandbox.account_shape import (
 from refref.sandbox.catalog import merged
 from refref.sandbox.errors import StripeError, missing
 from refref.sandbox.form import as_integer
+from refref.sandbox.ids import scramble
 from refref.sandbox.keys import Right
 from refref.sandbox.payouts import Payouts
 from refref.sandbox.store import Doc, acted, copy_of, listed, wants
@@ -148,6 +149,8 @@ class Connect(Payouts):
         target = self._created(account)
         if any(target.balance_of_all()):
             raise StripeError("This account has a balance: it cannot be deleted.", param="account")
+        with self.acting_on(target):
+            target.emit("account.application.deauthorized", self.shown_application())
         self.accounts.close(account)
         return {"id": account, "object": "account", "deleted": True}
 
@@ -166,6 +169,10 @@ class Connect(Payouts):
         if connection is None or connection["how"] != "created":
             raise missing("account", account)
         return self.accounts.of(account)
+
+    def shown_application(self) -> Doc:
+        """The application by which this platform is known to the accounts it created."""
+        return {"id": f"ca_{scramble(self.account_id, 32)}", "object": "application", "name": None}
 
     # what happens to an account
 

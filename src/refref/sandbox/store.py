@@ -192,13 +192,6 @@ class Store:
         self._kinds[key[0]] = [d for d in self._kinds[key[0]] if d is not doc]
         self._mark_dirty(*key, {})
 
-    def forget_all(self) -> None:
-        """Forget every document and note."""
-        for kind, object_id in [*self._docs, *((k, n) for k, kept in self._notes.items() for n in kept)]:
-            self._mark_dirty(kind, object_id, {})
-        for kept in (self._docs, self._kinds, self._notes):
-            kept.clear()
-
     # notes: what is kept beside Stripe's objects (answers of idempotency keys, deliveries on their way)
 
     def notes(self, kind: str) -> dict[str, Doc]:
