@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from judges.hooks import pytest_sessionfinish, pytest_sessionstart, pytest_terminal_summary  # noqa: F401 - hooks
+from judges.hooks import pytest_sessionfinish, pytest_sessionstart, pytest_terminal_summary  # noqa: F401 - for pytest
 from refref.db.embedded import EmbeddedPostgres
 
 TEMPLATE = "refref_template"

@@ -176,7 +176,7 @@ def test_a_key_survives_a_restart(tmp_path: Path) -> None:
 def test_what_is_refused_for_its_form_is_not_kept(shop: Shop) -> None:
     create = shop.client.v1.payment_intents.create
     with pytest.raises(stripe.InvalidRequestError):
-        create({"amount": "many", "currency": "usd"}, {"idempotency_key": "k"})  # type: ignore[typeddict-item]  # wrong
+        create({"amount": "many", "currency": "usd"}, {"idempotency_key": "k"})  # type: ignore[typeddict-item]  # meant so
     assert create({"amount": 500, "currency": "usd"}, {"idempotency_key": "k"}).amount == 500
     bodies = []
     for _ in range(2):

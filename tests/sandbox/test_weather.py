@@ -268,7 +268,7 @@ def test_weather_by_type_and_clocks_that_are_wrong(sb: Sandbox, endpoint: str) -
 def test_an_endpoint_is_pinned_over_the_api(sb: Sandbox, version: str) -> None:
     url, stop = serve(create_app(sb, keys=[KEY]))
     made = sdk(url).v1.webhook_endpoints.create(
-        {"url": URL, "enabled_events": ["customer.created"], "api_version": version}  # type: ignore[typeddict-item]  # text
+        {"url": URL, "enabled_events": ["customer.created"], "api_version": version}  # type: ignore[typeddict-item]  # any text
     )
     stop()
     bodies: list[bytes] = []

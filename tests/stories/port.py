@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -18,6 +18,20 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield  # signals are pytest's
+
+
+@contextlib.asynccontextmanager
+async def quiet_server(app: ASGIApp) -> AsyncIterator[str]:
+    """Serve an application on a free loopback port of the running event loop; gives its address."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config = uvicorn.Config(app, lifespan="off", log_level="error", timeout_graceful_shutdown=1)
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve([taken]))
+        try:
+            yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await serving
 
 
 class StripePort:

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from refref.sandbox.errors import StripeError
+from refref.sandbox.errors import StripeError, missing
 from refref.sandbox.state import Sandbox
 from refref.sandbox.store import API_VERSION, Doc, wants
 from refref.sandbox.versions import known, render
@@ -151,15 +151,25 @@ class Deliveries:
 
     def deliver_all(self, endpoint: str) -> int:
         """Send the whole history, oldest first, to one endpoint; returns the number of deliveries."""
-        doc = self.sandbox.find("webhook_endpoint", endpoint)
-        return sum(self.send(event, doc) for event in self.sandbox.events)
+        doc = self._known_endpoint(endpoint)
+        events = [event for account in self.sandbox.accounts.members for event in account.events]
+        events.sort(key=lambda event: int(event["created"]))  # stable: of one second in the order they were made
+        return sum(self.send(event, doc) for event in events)
 
     def resend(self, event: str, endpoint: str | None = None) -> int:
         """Send one event again, to one endpoint or to all that want it; returns the number of deliveries."""
-        doc = self.sandbox.find("event", event)
-        if endpoint is not None:
-            return self.send(doc, self.sandbox.find("webhook_endpoint", endpoint))
-        return sum(self.send(doc, each) for each in self._asking(doc))
+        for account in self.sandbox.accounts.members:
+            if account.has("event", event):
+                doc = account.find("event", event)
+                asking = self._asking(doc) if endpoint is None else [self._known_endpoint(endpoint)]
+                return sum(self.send(doc, each) for each in asking)
+        raise missing("event", event)
+
+    def _known_endpoint(self, endpoint: str) -> Doc:
+        found = self._endpoint(endpoint)
+        if found is None:
+            raise missing("webhook endpoint", endpoint)
+        return found
 
     def _send(self, event: Doc, endpoint: Doc, *, is_first: bool) -> int:
         weather = self.forecast.of(event["type"])
@@ -199,6 +209,9 @@ class Deliveries:
         for key, note in list(self.sandbox.notes(NOTE).items()):
             pending[note["event"]] += note["first"]
             if note["lost"]:
+                continue
+            if not self.sandbox.accounts.has(note["account"]):  # deleted in the meantime, with its events
+                self.sandbox.note(NOTE, key, None)
                 continue
             event = self.sandbox.accounts.of(note["account"]).find("event", note["event"])
             delivery = Delivery(key, event, note["endpoint"], note["first"], note["attempt"], note["due_at"])

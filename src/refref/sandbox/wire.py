@@ -34,6 +34,7 @@ from refref.sandbox.form import Params, parse
 from refref.sandbox.idempotency import Answers, Kept
 from refref.sandbox.lists import SHELVES, Shelf, expand, shelf_page
 from refref.sandbox.oauth_wire import oauth_routes
+from refref.sandbox.older_names import modern_names
 from refref.sandbox.state import Sandbox
 from refref.sandbox.store import Doc
 from refref.sandbox.versions import render
@@ -182,7 +183,7 @@ async def _asked(wire: Wire, request: Request, request_id: str) -> Asked:
 
 
 async def _served(wire: Wire, call: Call, accepts: frozenset[str], asked: Asked) -> Response:
-    params = Params(parse(asked.text))
+    params = Params(modern_names(f"{asked.method} {asked.path}", parse(asked.text), asked.version))
     params.check(accepts)
     sb, answers = asked.sandbox, wire.answers_of(asked.sandbox)
     first = f"{asked.method} {asked.path} {asked.text}"
