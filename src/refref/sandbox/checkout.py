@@ -112,7 +112,7 @@ class Checkout(Sessions):
     def _terms_of(self, session: Doc, discount: Mapping[str, str | None]) -> Terms:
         data = session["_subscription_data"]
         anchor, trial_end = data.get("billing_cycle_anchor"), data.get("trial_end")
-        trial = data.get("trial_settings", {}).get("end_behavior", {})
+        trial = (data.get("trial_settings") or {}).get("end_behavior", {})
         return Terms(
             trial_days=int(data.get("trial_period_days") or 0) or None,
             trial_end=None if trial_end is None else int(trial_end),

@@ -47,6 +47,7 @@ class Customers(Rates):
             "description": None,
             "discount": None,
             "email": email,
+            "invoice_credit_balance": {},
             "invoice_prefix": scramble(customer_id, 8).upper(),
             "invoice_settings": {"custom_fields": None, "default_payment_method": None, "footer": None,
                                  "rendering_options": None},
@@ -80,7 +81,8 @@ class Customers(Rates):
         if "metadata" in changes:
             changes["metadata"] = merged(doc["metadata"], changes["metadata"])
         if "balance" in changes and doc["currency"]:
-            changes["_balances"] = doc["_balances"] | {doc["currency"]: changes["balance"]}
+            balances = doc["_balances"] | {doc["currency"]: changes["balance"]}
+            changes |= {"_balances": balances, "invoice_credit_balance": {c: -held for c, held in balances.items()}}
         before = self.alter(doc, **changes)
         self.emit("customer.updated", doc, {k: v for k, v in before.items() if not k.startswith("_")})
         return doc
@@ -137,7 +139,10 @@ class Customers(Rates):
         ending = self.balance_in(customer, currency) + amount
         own = customer["currency"] or currency
         balances = customer["_balances"] | {currency: ending}
-        before = self.alter(customer, currency=own, balance=balances.get(own, 0), _balances=balances)
+        shown = {name: -held for name, held in balances.items()}
+        before = self.alter(
+            customer, currency=own, balance=balances.get(own, 0), invoice_credit_balance=shown, _balances=balances
+        )
         entry = {
             "id": self.ids.make("customer_balance_transaction"),
             "object": "customer_balance_transaction",

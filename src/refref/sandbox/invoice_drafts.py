@@ -67,7 +67,11 @@ class InvoiceDrafts(Dunning):
     def add_lines(self, invoice: str, lines: Sequence[Mapping[str, Any]]) -> Doc:
         """Add lines to a draft: `{"amount", "description", "quantity"}`, `{"price": id}` or `{"invoice_item": id}`."""
         doc = self.draft(invoice)
-        new = [self._draft_from(doc, line) for line in lines]
+        drafts = [self._draft_from(doc, line) for line in lines]
+        new = [
+            d if d.invoice_item else replace(d, invoice_item=self.pend(doc["customer"], doc["currency"], d)["id"])
+            for d in drafts
+        ]
         items = [d.invoice_item for d in new if d.invoice_item is not None]
         self.use_items(self.find("customer", doc["customer"]), items, invoice)
         self.relined(doc, [*self._drafts_of(doc), *new])

@@ -243,15 +243,13 @@ def _included(sb: Sandbox, doc: Doc, key: str) -> Doc | None:
         subs = [s for s in sb.live("subscription") if s["customer"] == object_id and s["status"] != "canceled"]
         return listed(copy_of(subs[::-1]), f"/v1/customers/{object_id}/subscriptions")
     if (noun, key) in SHOWN_ON_REQUEST:
-        kept: Doc = sb.find(str(noun), str(object_id)).get("_balances" if noun == "customer" else f"_{key}") or {}
-        if noun == "customer":
-            return {currency: -amount for currency, amount in kept.items()}
+        kept: Doc = sb.find(str(noun), str(object_id)).get(f"_{key}") or {}
         return copy_of(kept) if key == "currency_options" else {"tiers": copy_of(kept)}
     return None
 
 
 # Properties that are kept under a private name and shown when asked for.
-SHOWN_ON_REQUEST = (("price", "tiers"), ("price", "currency_options"), ("customer", "invoice_credit_balance"))
+SHOWN_ON_REQUEST = (("price", "tiers"), ("price", "currency_options"))
 
 
 def expand(sb: Sandbox, doc: Doc, paths: Iterable[str], api_version: str) -> Doc:

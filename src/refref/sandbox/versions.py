@@ -251,6 +251,8 @@ def _before_november_2022(noun: str, doc: Doc) -> None:
     if noun == "charge":
         url = f"/v1/charges/{doc['id']}/refunds"
         doc["refunds"] = listed(doc["_refunds"], url)
+    elif noun == "customer":
+        _without(doc, "invoice_credit_balance")
     elif noun == "payment_intent":
         doc["charges"] = listed(doc["_charges"], f"/v1/charges?payment_intent={doc['id']}")
         _without(doc, "latest_charge")
