@@ -75,6 +75,19 @@ def upgrade_and_downgrade(sb: Sandbox) -> None:
     sb.advance_by(months=2)
 
 
+def plans_intervals_and_metadata(sb: Sandbox) -> None:
+    yearly = sb.create_price(sb.create_product("Pro")["id"], "usd", 9000, interval="year")["id"]
+    customer = sb.create_customer(email="a@example.com", metadata={"tier": "gold", "refref_campaign": "spring"})["id"]
+    subscription = sb.subscribe(customer, price=monthly(sb), trial_days=14, metadata={"seat": "a"})["id"]
+    sb.advance_by(days=20)
+    sb.change_subscription(subscription, quantity=4)
+    sb.advance_by(months=1)
+    sb.change_subscription(subscription, price=yearly, quantity=4)
+    sb.set_discount(subscription, coupon=sb.create_coupon(percent_off=10, duration="forever")["id"])
+    sb.advance_by(months=13)
+    sb.sell(price=one_off(sb), email="b@example.com", promotion_code=promotion(sb), metadata={"kind": "mug"})
+
+
 def one_off_refunded_in_parts(sb: Sandbox) -> None:
     sold = sb.sell(
         price=one_off(sb), email="a@example.com", payment_intent_data={"metadata": {"refref_referral_id": "ref_1"}}
@@ -186,6 +199,7 @@ STORIES: tuple[Story, ...] = (
     subscription_with_inclusive_tax,
     trial_and_cancellation,
     upgrade_and_downgrade,
+    plans_intervals_and_metadata,
     one_off_refunded_in_parts,
     one_off_with_invoice_and_shipping,
     guest,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from refref.core.compiled import compiled
 from refref.core.facts import ChargeState, Fact, Kind
+from refref.core.terms import Terms
 from refref.db import facts as db_facts
 from refref.db import needs as db_needs
 from refref.db import setup
@@ -18,6 +19,14 @@ OPTIONAL = frozenset(
     {NeedKind.BALANCE_TRANSACTION}
 )  # good to know; a key without the permission need not be asked again
 _DISCOUNTS = (NeedKind.INVOICE_DISCOUNTS, NeedKind.SESSION_DISCOUNTS, NeedKind.SUBSCRIPTION_DISCOUNTS)
+_BY_TERMS = frozenset({*_DISCOUNTS, NeedKind.SESSION_COUPONS, NeedKind.SESSION_LINES, NeedKind.INVOICE_OFF_STRIPE})
+_OF_LINES = (
+    "products",
+    "prices",
+    "quantity",
+    "subscription_plan",
+    "billing_interval",
+)  # fields of `sale` in conditions
 
 
 async def ask_what_matters(
@@ -32,17 +41,20 @@ async def ask_what_matters(
         return
     kinds = {need.kind for need in needs}
     wanted = [need for need in needs if _is_open(need, facts)]
-    if kinds.intersection(_DISCOUNTS) and not await db_needs.has_promotion_codes(tx, organization_id, connection_id):
-        wanted = [need for need in wanted if need.kind not in _DISCOUNTS]
-    programs_matter = kinds & {NeedKind.SESSION_LINES, NeedKind.INVOICE_OFF_STRIPE}
-    if programs_matter:
+    if kinds & _BY_TERMS:
         programs = await setup.programs_of(tx, organization_id, connection_id)
         versions = [version for program in programs for version in program.terms]
         terms = [version.terms for version in versions]
-        if not any(compiled(version).needs_lines for version in versions):
-            wanted = [need for need in wanted if need.kind != NeedKind.SESSION_LINES]
+        needs_coupons = any(map(_looks_at_coupons, terms))
+        has_codes = await db_needs.has_promotion_codes(tx, organization_id, connection_id)
+        unwanted: set[str] = set()
+        if not needs_coupons:
+            unwanted.update(_DISCOUNTS if not has_codes else (), [NeedKind.SESSION_COUPONS])
+        if not any(compiled(version).needs_lines or _asks_for(version.terms, _OF_LINES) for version in versions):
+            unwanted.add(NeedKind.SESSION_LINES)
         if all(t.counts_out_of_band for t in terms):
-            wanted = [need for need in wanted if need.kind != NeedKind.INVOICE_OFF_STRIPE]
+            unwanted.add(NeedKind.INVOICE_OFF_STRIPE)
+        wanted = [need for need in wanted if need.kind not in unwanted]
     await db_needs.ask(tx, organization_id, connection_id, wanted, DELAY_S)
 
 
@@ -95,6 +107,18 @@ async def exchange_rates_to_ask_for(
         for fact in sorted(charges, key=lambda fact: fact.stripe_id)
         if isinstance(fact.state, ChargeState) and wanted - {fact.state.currency} and fact.stripe_id not in told
     ]
+
+
+def _looks_at_coupons(terms: Terms) -> bool:
+    """Whether it matters which coupons are on a sale."""
+    named = terms.excluded_coupons or any(event.excluded_coupons for event in terms.events)
+    return bool(named) or _asks_for(terms, ("coupons",))
+
+
+def _asks_for(terms: Terms, fields: Sequence[str]) -> bool:
+    """Whether a condition names one of these fields of the sale."""
+    conditions = [*(event.condition for event in terms.events), *(rule.condition for rule in terms.rules)]
+    return any(f"sale.{field}" in condition for condition in conditions for field in fields)
 
 
 def _is_open(need: OpenNeed, facts: Mapping[str, Fact]) -> bool:

@@ -51,6 +51,7 @@ _PATHS: Mapping[NeedKind, tuple[str, tuple[str, ...]]] = {
     ),
     NeedKind.SESSION_LINES: ("/v1/checkout/sessions", ("line_items",)),
     NeedKind.SESSION_DISCOUNTS: ("/v1/checkout/sessions", ("total_details.breakdown",)),
+    NeedKind.SESSION_COUPONS: ("/v1/checkout/sessions", ("total_details.breakdown",)),
     NeedKind.CUSTOMER: ("/v1/customers", ()),
     NeedKind.SUBSCRIPTION: ("/v1/subscriptions", ()),
     NeedKind.SUBSCRIPTION_DISCOUNTS: ("/v1/subscriptions", ("discounts", "items.data.discounts")),

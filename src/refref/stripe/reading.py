@@ -31,6 +31,7 @@ class NeedKind(StrEnum):
     CUSTOMER = "customer"  # cus_: a customer known by reference only (the pump asks)
     SESSION_LINES = "session_lines"  # cs_: the session with every line item
     SESSION_DISCOUNTS = "session_discounts"  # cs_: the session with the breakdown of its discounts
+    SESSION_COUPONS = "session_coupons"  # cs_: the same, where only promotion codes are named and not their coupons
     SUBSCRIPTION = "subscription"  # sub_: the subscription as it is now (two updates of one second: the pump asks)
     SUBSCRIPTION_DISCOUNTS = "subscription_discounts"  # sub_: the subscription with its discounts expanded
     BALANCE_TRANSACTION = (

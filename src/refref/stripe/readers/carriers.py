@@ -44,15 +44,20 @@ def session_reference(session: Payload, seen_at: int) -> tuple[Carrier, ...]:
 
 
 class Discounts:
-    """The discounts named by one object: promotion codes found, and discounts given by id alone."""
+    """The discounts named by one object: promotion codes and coupons found, and discounts given by id alone.
 
-    __slots__ = ("_bare", "_known", "_seen_at", "carriers")
+    `marks` holds `coupon:<id>` for each coupon.
+    """
+
+    __slots__ = ("_bare", "_known", "_seen_at", "carriers", "has_unnamed_coupon", "marks")
 
     def __init__(self, seen_at: int) -> None:
         self._seen_at = seen_at
         self._bare: set[str] = set()
         self._known: set[str] = set()
         self.carriers: tuple[Carrier, ...] = ()
+        self.marks: tuple[tuple[str, int], ...] = ()
+        self.has_unnamed_coupon = False
 
     def one(self, payload: Payload, key: str) -> None:
         """The discount under `key`: an id, an object, or nothing."""
@@ -90,6 +95,11 @@ class Discounts:
         own = value.get("id")
         if type(own) is str:
             self._known.add(own)
+        coupon = id_or_none(value, "coupon") or id_or_none(section(value, "source"), "coupon")
+        if coupon is None:
+            self.has_unnamed_coupon = True
+        elif (mark := (f"coupon:{coupon}", self._seen_at)) not in self.marks:
+            self.marks += (mark,)
         promotion_code = id_or_none(value, "promotion_code")
         if promotion_code is not None:
             carrier = Carrier(CarrierKind.PROMOTION_CODE, promotion_code, self._seen_at)

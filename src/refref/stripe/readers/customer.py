@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from refref.core.facts import CarrierKind, CustomerState, Kind, SubscriptionState
 from refref.stripe.readers.carriers import Discounts, metadata_carriers
+from refref.stripe.readers.changes import change_marks
 from refref.stripe.readers.lines import priced
+from refref.stripe.readers.metadata import metadata_of
 from refref.stripe.readers.payment import customer_of
 from refref.stripe.readers.probe import (
     Payload,
@@ -34,8 +36,9 @@ def read_customer(customer: Payload, scene: Scene) -> None:
     discounts = Discounts(scene.seen_at)
     discounts.one(customer, "discount")
     carriers = discounts.carriers + metadata_carriers(customer, CarrierKind.CUSTOMER_METADATA, scene.seen_at)
+    marks = discounts.marks
     if (scene.event_type == "customer.deleted" and not scene.is_nested) or customer.get("deleted") is True:
-        scene.add(stripe_id, Kind.CUSTOMER, carriers=carriers, marks=(("deleted", scene.seen_at),))
+        scene.add(stripe_id, Kind.CUSTOMER, carriers=carriers, marks=(*marks, ("deleted", scene.seen_at)))
         return
     country = label(section(customer, "address"), "country")
     if country is None:
@@ -50,14 +53,16 @@ def read_customer(customer: Payload, scene: Scene) -> None:
             country=country,
             currency=None if currency is None else currency.lower(),
             created_at=whole_or_none(customer, "created"),
+            metadata=metadata_of(customer),
         ),
         weight=0 if scene.event_type == "customer.created" else 1,
         carriers=carriers,
+        marks=marks,
     )
 
 
 def read_discount(discount: Payload, scene: Scene) -> None:
-    """A discount of customer.discount.*: its promotion code is carried by the subscription it is on, or the customer.
+    """A discount of customer.discount.*: its codes are carried by the subscription it is on, or the customer.
 
     A discount that was taken off still tells who brought the customer, so `deleted` reads the same.
     """
@@ -67,9 +72,9 @@ def read_discount(discount: Payload, scene: Scene) -> None:
     customer_id = customer_of(discount, scene)
     subscription_id = scene.follow(discount, "subscription", "subscription")
     if subscription_id is not None:
-        scene.add(subscription_id, Kind.SUBSCRIPTION, links=(customer_id,), carriers=found.carriers)
-    elif customer_id is not None and found.carriers:
-        scene.add(customer_id, Kind.CUSTOMER, carriers=found.carriers)
+        scene.add(subscription_id, Kind.SUBSCRIPTION, links=(customer_id,), carriers=found.carriers, marks=found.marks)
+    elif customer_id is not None and (found.carriers or found.marks):
+        scene.add(customer_id, Kind.CUSTOMER, carriers=found.carriers, marks=found.marks)
 
 
 def read_subscription(subscription: Payload, scene: Scene) -> None:
@@ -87,6 +92,9 @@ def read_subscription(subscription: Payload, scene: Scene) -> None:
         discounts.many(item, "discounts")
     if discounts.is_incomplete:
         scene.need(NeedKind.SUBSCRIPTION_DISCOUNTS, stripe_id)
+    changes: tuple[tuple[str, int], ...] = ()
+    if scene.event_type == "customer.subscription.updated" and scene.previous and not scene.is_nested:
+        changes = change_marks(subscription, scene.previous, scene.seen_at)
     updated = SUBSCRIPTION_EVENT_WEIGHT.get(scene.event_type, SUBSCRIPTION_UPDATED_WEIGHT)
     scene.add(
         stripe_id,
@@ -96,6 +104,7 @@ def read_subscription(subscription: Payload, scene: Scene) -> None:
         weight=updated + SUBSCRIPTION_WEIGHT.get(status or "", 0),
         links=(customer_of(subscription, scene), scene.follow(subscription, "latest_invoice", "invoice")),
         carriers=discounts.carriers + metadata_carriers(subscription, CarrierKind.SUBSCRIPTION_METADATA, scene.seen_at),
+        marks=discounts.marks + changes,
     )
 
 
@@ -130,6 +139,8 @@ def _state(subscription: Payload, status: str, items: Sequence[Payload]) -> Subs
         cancel_at_period_end=flag(subscription, "cancel_at_period_end"),
         canceled_at=whole_or_none(subscription, "canceled_at"),
         ended_at=whole_or_none(subscription, "ended_at"),
+        trial_start_at=whole_or_none(subscription, "trial_start"),
+        metadata=metadata_of(subscription),
     )
 
 

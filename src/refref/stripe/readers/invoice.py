@@ -5,6 +5,7 @@ from __future__ import annotations
 from refref.core.facts import CarrierKind, InvoicePaymentState, InvoiceState, Kind, Line
 from refref.stripe.readers.carriers import Discounts, metadata_carriers
 from refref.stripe.readers.lines import invoice_line
+from refref.stripe.readers.metadata import metadata_of
 from refref.stripe.readers.probe import (
     Payload,
     flag,
@@ -65,6 +66,7 @@ def read_invoice(invoice: Payload, scene: Scene) -> None:
             *_payments(invoice, scene),
         ),
         carriers=carriers + snapshot,
+        marks=discounts.marks,
     )
 
 
@@ -159,6 +161,7 @@ def _state(invoice: Payload, status: str, paid_at: int | None) -> InvoiceState:
         email=label(invoice, "customer_email"),
         lines=read,
         has_all_lines=has_all,
+        metadata=metadata_of(invoice),
     )
 
 

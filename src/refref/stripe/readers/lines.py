@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from refref.core.facts import CreditNoteLine, Line
+from refref.stripe.readers.intervals import invoice_line_interval, price_interval
 from refref.stripe.readers.probe import (
     Payload,
     checked_id,
@@ -26,6 +27,7 @@ def invoice_line(line: Payload) -> Line:
     inclusive, exclusive = tax_of(line)
     product, price = priced(line)
     discount, credit = pretax_of(line)
+    is_proration = _is_proration(line)
     return Line(
         id_or_none(line, "id") or "",
         whole(line, "amount"),
@@ -36,8 +38,9 @@ def invoice_line(line: Payload) -> Line:
         product,
         price,
         whole_or_none(line, "quantity"),
-        _is_proration(line),
+        is_proration,
         label(line, "description") or "",
+        "" if is_proration else invoice_line_interval(line),
     )
 
 
@@ -59,6 +62,7 @@ def session_line(item: Payload) -> Line:
         price=price,
         quantity=whole_or_none(item, "quantity"),
         description=label(item, "description") or "",
+        interval=price_interval(item),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from refref.core.facts import CarrierKind, ChargeState, Kind, PaymentIntentState
 from refref.stripe.readers.carriers import metadata_carriers
+from refref.stripe.readers.metadata import metadata_of
 from refref.stripe.readers.probe import (
     Payload,
     flag,
@@ -50,6 +51,7 @@ def read_payment_intent(intent: Payload, scene: Scene) -> None:
             currency=(text(intent, "currency") if has_money else text_or_none(intent, "currency") or "").lower(),
             amount_received=_received(intent) if has_money else 0,
             created_at=whole_or_none(intent, "created") or 0,
+            metadata=metadata_of(intent),
         )
     scene.add(
         stripe_id,

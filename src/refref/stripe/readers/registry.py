@@ -14,7 +14,7 @@ from refref.stripe.readers.balance import read_balance_transaction
 from refref.stripe.readers.customer import read_customer, read_discount, read_subscription
 from refref.stripe.readers.invoice import read_invoice, read_invoice_payment
 from refref.stripe.readers.payment import read_charge, read_fraud_warning, read_payment_intent
-from refref.stripe.readers.probe import LARGEST, identifier, rows
+from refref.stripe.readers.probe import LARGEST, identifier, rows, section
 from refref.stripe.readers.ranks import SUBSCRIPTION_REFETCHED_WEIGHT
 from refref.stripe.readers.reversal import read_credit_note, read_dispute, read_refund
 from refref.stripe.readers.scene import ObjectReader, Scene, without_state
@@ -184,9 +184,13 @@ def read(event: Mapping[str, Any]) -> Reading:
     found = payload.get("object")
     if found is not None and found != row.object_name:
         raise UnreadableEvent("wrong_object", f"{name} must carry a {row.object_name}.")
-    scene = Scene(name, created, OBJECT_READERS)
+    scene = Scene(name, created, OBJECT_READERS, _previous(data))
     OBJECT_READERS[row.object_name](payload, scene)
     return Reading(scene.facts(), scene.needs())
+
+
+def _previous(data: object) -> Mapping[str, Any]:
+    return section(data, "previous_attributes") if isinstance(data, dict) else {}
 
 
 _DOCUMENT_OBJECTS: Mapping[NeedKind, str] = MappingProxyType(
@@ -197,6 +201,7 @@ _DOCUMENT_OBJECTS: Mapping[NeedKind, str] = MappingProxyType(
         NeedKind.INVOICE_OF_PAYMENT: "list",
         NeedKind.SESSION_LINES: "checkout.session",
         NeedKind.SESSION_DISCOUNTS: "checkout.session",
+        NeedKind.SESSION_COUPONS: "checkout.session",
         NeedKind.CUSTOMER: "customer",
         NeedKind.SUBSCRIPTION: "subscription",
         NeedKind.SUBSCRIPTION_DISCOUNTS: "subscription",
@@ -208,7 +213,14 @@ _DOCUMENT_OBJECTS: Mapping[NeedKind, str] = MappingProxyType(
 _ROWS: Mapping[NeedKind, str] = MappingProxyType(
     {NeedKind.INVOICE_OF_PAYMENT: "invoice_payment", NeedKind.BALANCE_TRANSACTION: "balance_transaction"}
 )
-_CARRIERS_ONLY = frozenset({NeedKind.INVOICE_DISCOUNTS, NeedKind.SESSION_DISCOUNTS, NeedKind.SUBSCRIPTION_DISCOUNTS})
+_CARRIERS_ONLY = frozenset(
+    {
+        NeedKind.INVOICE_DISCOUNTS,
+        NeedKind.SESSION_DISCOUNTS,
+        NeedKind.SESSION_COUPONS,
+        NeedKind.SUBSCRIPTION_DISCOUNTS,
+    }
+)
 
 
 def read_document(need: Need, document: Mapping[str, Any], seen_at: int) -> tuple[Fact, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -18,10 +19,17 @@ ObjectReader = Callable[[Payload, "Scene"], None]
 class Scene:
     """What is known while one payload is read: the event's type and instant, and what has been found so far."""
 
-    __slots__ = ("_depth", "_facts", "_needs", "_readers", "event_type", "seen_at")
+    __slots__ = ("_depth", "_facts", "_needs", "_readers", "event_type", "previous", "seen_at")
 
-    def __init__(self, event_type: str, seen_at: int, readers: Mapping[str, ObjectReader]) -> None:
+    def __init__(
+        self,
+        event_type: str,
+        seen_at: int,
+        readers: Mapping[str, ObjectReader],
+        previous: Payload = MappingProxyType({}),
+    ) -> None:
         self.event_type = event_type
+        self.previous = previous  # what an update changed, as it was
         self.seen_at = seen_at
         self._readers = readers
         self._depth = 0

@@ -6,6 +6,7 @@ from refref.core.facts import CarrierKind, Kind, Line, SessionState
 from refref.stripe.readers.carriers import Discounts, metadata_carriers, session_reference
 from refref.stripe.readers.invoice import shipping_without_tax
 from refref.stripe.readers.lines import session_line
+from refref.stripe.readers.metadata import metadata_of
 from refref.stripe.readers.payment import customer_of
 from refref.stripe.readers.probe import (
     Payload,
@@ -41,6 +42,8 @@ def read_session(session: Payload, scene: Scene) -> None:
     is_unexplained = state.amount_discount > 0 and session.get("discounts") is None and not discounts.carriers
     if discounts.is_incomplete or is_unexplained:
         scene.need(NeedKind.SESSION_DISCOUNTS, stripe_id)
+    elif discounts.has_unnamed_coupon and state.status == "complete":
+        scene.need(NeedKind.SESSION_COUPONS, stripe_id)
     known_at = state.created_at or scene.seen_at
     scene.add(
         stripe_id,
@@ -57,6 +60,7 @@ def read_session(session: Payload, scene: Scene) -> None:
         carriers=discounts.carriers
         + session_reference(session, known_at)
         + metadata_carriers(session, CarrierKind.SESSION_METADATA, known_at),
+        marks=discounts.marks,
     )
 
 
@@ -92,6 +96,7 @@ def _state(session: Payload, scene: Scene) -> tuple[SessionState, bool]:
         has_async_failure=scene.event_type == ASYNC_FAILED and not scene.is_nested,
         email=label(details, "email") or label(session, "customer_email"),
         lines=None if is_converted else _lines(session),
+        metadata=metadata_of(session),
     )
     return state, is_converted
 
