@@ -98,11 +98,13 @@ def blank_account(account_id: str, now: int, country: str) -> Doc:
         "object": "account",
         "business_profile": dict.fromkeys(
             ("annual_revenue", "estimated_worker_count", "mcc", "minority_owned_business_designation", "name",
-             "product_description", "support_address", "support_email", "support_phone", "support_url", "url")
+             "specified_commercial_transactions_act_url", "support_address", "support_email", "support_phone",
+             "support_url", "url")
         ),
         "business_type": None,
         "capabilities": {},
         "charges_enabled": False,
+        "company": {"name": None},
         "country": country,
         "created": now,
         "default_currency": CURRENCIES.get(country, "eur"),

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 REASONS = {"fraud": "rejected.platform_fraud", "terms_of_service": "rejected.platform_terms_of_service",
            "other": "rejected.platform_other"}  # fmt: skip
 WHOLE_NUMBERS = ("date", "delay_days", "estimated_worker_count", "monthly_anchor")
+RELATIONSHIP: Doc = {
+    **dict.fromkeys(("authorizer", "director", "executive", "legal_guardian", "owner"), False),
+    "percent_ownership": None,
+    "representative": True,
+    "title": None,
+}
 STATUSES = ("active", "inactive", "pending")
 
 
@@ -94,6 +100,8 @@ class Connect(Payouts):
             "type": kind,
             "_requested": dict.fromkeys(capabilities, self.now),
         }
+        if made_controller["stripe_dashboard"]["type"] == "express":
+            made["login_links"] = listed([], f"/v1/accounts/{account.account_id}/login_links")
         if service_agreement is not None:
             made["tos_acceptance"]["service_agreement"] = service_agreement
         with self.acting_on(account):
@@ -258,6 +266,7 @@ class Connect(Payouts):
                 "object": "person",
                 "account": doc["id"],
                 "created": self.now,
+                "relationship": RELATIONSHIP,
             }
             changes["individual"] = {**old, **person}
         if "company" in told:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from refref.sandbox.arrival import Arrival
+from refref.sandbox.control_connect import ACTIONS as CONNECT_ACTIONS
 from refref.sandbox.deliveries import Deliveries
 from refref.sandbox.errors import StripeError
 from refref.sandbox.faults import fault_fields
@@ -70,6 +71,8 @@ class Control:
 
     def do(self, what: str, fields: Fields) -> tuple[str, Doc]:
         """Do one thing; returns a sentence and the object it made or changed."""
+        if what in CONNECT_ACTIONS:
+            return CONNECT_ACTIONS[what](self.sandbox, Given(fields))
         action = self._actions.get(what)
         if action is None:
             raise StripeError(f"The sandbox cannot '{what}'.", status=404)
