@@ -53,11 +53,12 @@ def _europe_terms(first_bps: int) -> Terms:
     return Terms(rules=rules, duration=Duration("months", 24), hold_days=14)
 
 
-# Each program of the sample promoters: its name, whom its participants are, and its terms with their age in days.
+# Each program of the sample promoters: its name, what its participants are, and its terms with their age in days. Lists
+# show the newest first, so the plainest comes last.
 PROGRAMS: dict[str, tuple[str, str, tuple[tuple[int, Terms], ...]]] = {
-    "affiliates": ("Sample Affiliates", "affiliate", ((450, Terms()),)),
-    "friends": ("Sample Friends", "referrer", ((450, FRIENDS_TERMS),)),
     "europe": ("Sample Resellers Europe", "affiliate", ((450, _europe_terms(3_000)), (120, _europe_terms(2_500)))),
+    "friends": ("Sample Friends", "referrer", ((450, FRIENDS_TERMS),)),
+    "affiliates": ("Sample Affiliates", "affiliate", ((450, Terms()),)),
 }
 
 

@@ -48,7 +48,8 @@ class Demo:
         return answer.json()
 
     def sandbox(self, what: str, **fields: Any) -> Any:
-        answer = httpx.post(f"{self.told['sandbox_url']}/_sandbox/{what}", json=fields)
+        # It waits until the sample history is written, for some seconds.
+        answer = httpx.post(f"{self.told['sandbox_url']}/_sandbox/{what}", json=fields, timeout=60)
         answer.raise_for_status()
         return answer.json()
 
@@ -101,6 +102,29 @@ def wait_for(look: Any, what: str, seconds: float = 20.0) -> Any:
 def test_the_line_of_json(demo: Demo) -> None:
     assert set(demo.told) == FIELDS
     assert demo.told["webhook_url"] == f"{demo.told['url']}/stripe/webhooks/{demo.told['connection_id']}"
+
+
+def test_the_history_arrives_by_webhook_and_is_what_was_promised(demo: Demo) -> None:
+    """600 customers and 40 participants in three programs, in three currencies, none of it lost on the way."""
+
+    def arrived() -> bool:
+        state = httpx.get(f"{demo.told['sandbox_url']}/_sandbox/state").json()
+        return state["history"]["of_months"] == 0 and state["deliveries"]["waiting"] == 0
+
+    wait_for(arrived, "the history to be delivered", 90)
+    wait_for(lambda: not demo.api("events", state="pending", limit=1)["data"], "the inbox to be empty", 90)
+    state = httpx.get(f"{demo.told['sandbox_url']}/_sandbox/state").json()
+    assert state["counts"]["customer"] >= 595
+    assert state["deliveries"]["failed"] == 0
+    assert len(demo.api("programs")["data"]) == 3
+    assert len(demo.api("participants", limit=100)["data"]) == 40
+    rewards = demo.api("rewards", limit=100)["data"]
+    assert {r["amount"]["currency"] for r in rewards} >= {"usd", "eur"}
+
+
+def test_the_two_pages_link_to_each_other(demo: Demo) -> None:
+    page = httpx.get(demo.told["sandbox_url"]).text
+    assert f'href="{demo.told["url"]}/">Back to RefRef</a>' in page
 
 
 def test_the_real_sdk_talks_to_its_stripe(demo: Demo) -> None:

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from refref.sandbox.connections import Connections
 from refref.sandbox.control import Control, control_routes
 from refref.sandbox.deliveries import Deliveries
 from refref.sandbox.errors import StripeError
+from refref.sandbox.gate import AfterHistory
 from refref.sandbox.pages import Pages, local
 from refref.sandbox.sample import History
 from refref.sandbox.sample_cast import PROMOTERS, Promoter, promoters_of
@@ -30,7 +32,7 @@ from refref.sandbox.wire import create_app
 HISTORY_MONTHS = 14
 # The history is written a slice at a time, so that pages get their turns and deliveries keep up with it.
 SLICE_SECONDS = 0.02
-KEEPING_UP_SECONDS = 0.2
+KEEPING_UP_SECONDS = 0.02
 WAIT_FOR_LISTENER_SECONDS = 2.0
 BUSY_SECONDS = 3600  # after so long of live traffic, things happen ten times more rarely
 
@@ -96,8 +98,9 @@ async def write_history(control: Control) -> None:
     for _ in control.arrival.write():
         if time.monotonic() >= pause_at:
             await asyncio.sleep(0)
-            with suppress(TimeoutError):
-                await control.deliveries.drained(KEEPING_UP_SECONDS)
+            if not control.arrival.is_urgent:
+                with suppress(TimeoutError):
+                    await control.deliveries.drained(KEEPING_UP_SECONDS)
             pause_at = time.monotonic() + SLICE_SECONDS
 
 
@@ -130,7 +133,7 @@ async def keep_time(control: Control, follow: bool) -> None:
         await asyncio.sleep(1)
 
 
-def build(args: argparse.Namespace) -> Starlette:
+def build(args: argparse.Namespace) -> ASGIApp:
     """The application with its background work."""
     refcodes = split_codes(args.refcodes)
     promoters = promoters_of(refcodes, split_codes(args.promotion_codes)) if refcodes else PROMOTERS
@@ -154,7 +157,7 @@ def build(args: argparse.Namespace) -> Starlette:
         sandbox.close()
 
     extra = [*control_routes(control, local), *Pages(control).routes()]
-    return create_app(sandbox, keys=args.key, extra=extra, lifespan=lifespan)
+    return AfterHistory(create_app(sandbox, keys=args.key, extra=extra, lifespan=lifespan), control.arrival)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -22,6 +22,7 @@ class Arrival:
         self.history = history
         self.written = asyncio.Event()
         self.awaited = asyncio.Event()  # somebody has asked for the whole of it
+        self.is_urgent = False  # and somebody waits until it is written
         self._ends = [] if history is None else month_ends(history)
         self._passed: list[int] = []  # for each month that was sent: how many deliveries there were by then
         if history is None or history.complete:
@@ -38,6 +39,11 @@ class Arrival:
         if self.written.is_set() and arrived == len(self._passed):
             return 0, 0
         return arrived, len(self._ends)
+
+    def hurry(self) -> None:
+        """Write it without pauses: somebody waits."""
+        self.is_urgent = True
+        self.awaited.set()
 
     def sent_until(self, at: int) -> None:
         """Everything that happened before `at` is on its way."""

@@ -121,7 +121,7 @@ class Pages:
             fields["amount"] = minor_units(fields["amount"], self.sb.charge_of(fields["payment"])["currency"])
         if "on" in fields:
             fields["on"] = fields["on"] == "yes"
-        return await self.control.do_today(what, fields)
+        return await self.control.act(what, fields)
 
     async def pay(self, request: Request) -> Response:
         """The hosted payment page of a Checkout Session."""
