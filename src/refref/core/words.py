@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from refref.core.attribution import Evidence
 from refref.core.base import Base
-from refref.core.decisions import REASONS, Decision, RuleOutcome
+from refref.core.decisions import HOLDS, REASONS, Decision
 from refref.core.facts import CarrierKind
 from refref.core.money import format_amount
 from refref.core.reversals import ReversalItem
@@ -121,31 +121,6 @@ def _base_steps(decision: Decision, base: Base) -> list[Document]:
     return [{"label": label, "amount_minor": amount} for label, amount in steps]
 
 
-def present_rule(rule: RuleOutcome, decision: Decision) -> Document:
-    """What one rule made of the payment, with its arithmetic in one line."""
-    currency = decision.currency
-    base = decision.base.amount if decision.base else 0
-    amount = format_amount(rule.amount, currency)
-    if rule.outcome != "rewarded":
-        return {
-            "rule_id": rule.rule_id, "outcome": rule.outcome, "reason": rule.reason, "sentence": REASONS[rule.reason],
-            "arithmetic": None, "amount_minor": 0, "reversed_minor": 0,
-        }  # fmt: skip
-    if rule.kind == "percentage":
-        exact = base * rule.rate_bps
-        rounded = "" if exact % 10_000 == 0 else " (rounded half up)"
-        arithmetic = f"{format_amount(base, currency)} × {percent(rule.rate_bps)} = {amount}{rounded}"
-    else:
-        arithmetic = f"fixed {amount}"
-    sentence = f"Earned {amount}."
-    if rule.reversed:
-        sentence = f"Earned {amount}; {format_amount(rule.reversed, currency)} of it was taken back."
-    return {
-        "rule_id": rule.rule_id, "outcome": rule.outcome, "reason": None, "sentence": sentence,
-        "arithmetic": arithmetic, "amount_minor": rule.amount, "reversed_minor": rule.reversed,
-    }  # fmt: skip
-
-
 def present_reversal(item: ReversalItem, currency: str) -> Document:
     """One refund, dispute or credit note, and what it does."""
     known = _REVERSALS.get(item.reason) or (
@@ -159,24 +134,45 @@ def present_reversal(item: ReversalItem, currency: str) -> Document:
 
 
 def present_outcome(decision: Decision, names: Mapping[str, str]) -> str:
-    """One sentence: who earned what, or why nobody did."""
-    who = names.get(decision.participant_id, decision.participant_id)
-    if decision.outcome == "rewarded":
-        net = format_amount(decision.earned - decision.taken_back, decision.currency)
-        back = (
-            f" after {format_amount(decision.taken_back, decision.currency)} was taken back"
-            if decision.taken_back
-            else ""
-        )
-        return f"{who} earned {net}{back}."
-    return REASONS[decision.reason]
+    """One sentence: who earned what, or why nobody did. Currencies are never added."""
+    if decision.outcome != "rewarded":
+        return REASONS[decision.reason]
+    sums: dict[tuple[str, str], tuple[int, int]] = {}
+    granted: list[str] = []
+    for rule in decision.rules:
+        if rule.reward in ("discount", "feature") and rule.outcome == "rewarded":
+            granted.append(f"a {rule.reward}")
+        for beneficiary, amount, taken in rule.parts if rule.reward not in ("discount", "feature") else ():
+            key = (beneficiary, rule.currency or decision.currency)
+            known = sums.get(key, (0, 0))
+            sums[key] = (known[0] + amount, known[1] + taken)
+    sentences = [
+        _earned(_name(beneficiary, decision, names), amount, taken, currency)
+        for (beneficiary, currency), (amount, taken) in sums.items()
+    ]
+    if granted:
+        sentences.append(f"The customer gets {' and '.join(granted)}.")
+    return " ".join(sentences)
 
 
-def status_sentence(status: str, hold_until: int) -> str:
+def _name(beneficiary: str, decision: Decision, names: Mapping[str, str]) -> str:
+    return "The customer" if beneficiary == decision.referee_id else names.get(beneficiary, beneficiary)
+
+
+def _earned(who: str, amount: int, taken: int, currency: str) -> str:
+    back = f" after {format_amount(taken, currency)} was taken back" if taken else ""
+    return f"{who} earned {format_amount(amount - taken, currency)}{back}."
+
+
+def status_sentence(status: str, hold_until: int, holds: Sequence[str] = ()) -> str:
     """When a reward's status will change."""
+    if status == "held" and holds:
+        return "Held: " + " ".join(HOLDS[hold] for hold in holds)
     return {
         "pending": f"Pending until {day(hold_until)}, when the hold period ends.",
         "payable": f"Payable since {day(hold_until)}.",
         "held": "Held while a dispute is open; decided with it.",
-        "reversed": "Reversed: all of the money went back.",
+        "reversed": "Reversed: all of it was taken back.",
+        "expired": "Expired: it was not paid out in time.",
+        "paid": "Paid out.",
     }[status]

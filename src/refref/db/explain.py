@@ -29,6 +29,7 @@ class RewardLine:
     amount_minor: int
     reversed_minor: int
     hold_until: datetime
+    beneficiary_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ async def rewards_of_scope(tx: Connection, organization_id: str, place: Place) -
     rows = await tx.fetch(
         """
         select reward_id, program_id, rule_id, participant_id, payment_key, status, currency, amount_minor,
-               reversed_minor, hold_until
+               reversed_minor, hold_until, beneficiary_id
         from reward where organization_id = $1 and connection_id = $2 and scope_id = $3 order by reward_id
         """,
         organization_id,

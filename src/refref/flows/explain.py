@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from refref.core.decisions import Decision
+from refref.core.decisions import Decision, RuleOutcome
 from refref.core.money import format_amount
+from refref.core.outcome_words import present_rule
 from refref.core.words import (
     Document,
     iso,
@@ -13,7 +14,6 @@ from refref.core.words import (
     present_evidence,
     present_outcome,
     present_reversal,
-    present_rule,
     status_sentence,
 )
 from refref.db import explain as look
@@ -85,6 +85,7 @@ async def _payments(tx: Connection, organization_id: str, place: Place, only: st
     entries = await look.entries_of_rewards(tx, organization_id, [reward.reward_id for reward in rewards])
     emails = await look.emails_of_scope(tx, organization_id, place)
     named = {i for d in decisions for i in (d.participant_id, d.program_id, *(e.participant_id for e in d.evidence))}
+    named |= {part[0] for d in decisions for rule in d.rules for part in rule.parts}
     names = await look.names_of(tx, organization_id, sorted(named - {""}))
     payments: dict[str, Document] = {}
     for decision in decisions:
@@ -124,20 +125,12 @@ def _payment(decision: Decision, emails: dict[str, str | None]) -> Document:
 def _program(
     decision: Decision, rewards: list[RewardLine], entries: list[EntryLine], names: dict[str, str]
 ) -> Document:
-    by_rule = {reward.rule_id: reward for reward in rewards if reward.participant_id == decision.participant_id}
     rules = []
     for outcome in decision.rules:
-        rule = present_rule(outcome, decision)
-        reward = by_rule.get(outcome.rule_id)
-        if reward is not None:
-            hold_until = int(reward.hold_until.timestamp())
-            rule |= {
-                "reward_id": reward.reward_id,
-                "status": reward.status,
-                "hold_until": iso(hold_until),
-                "status_sentence": status_sentence(reward.status, hold_until),
-            }
-        rules.append(rule)
+        rule = present_rule(outcome, decision, names)
+        own_rewards = [_reward(reward, outcome) for reward in rewards if reward.rule_id == outcome.rule_id]
+        rule["rewards"] = own_rewards
+        rules.append(rule | own_rewards[0] if own_rewards else rule)
     own = {reward.reward_id for reward in rewards}
     return {
         "program_id": decision.program_id or None,
@@ -151,9 +144,24 @@ def _program(
         "payment_number": decision.payment_number or None,
         "terms_version": decision.terms_version or None,
         "evidence": [present_evidence(item, names) for item in decision.evidence],
+        "conversion_kinds": list(decision.kinds),
+        "campaign": decision.campaign or None,
+        "fraud_flags": list(decision.flags),
         "rules": rules,
         "reversals": [present_reversal(item, decision.currency) for item in decision.reversals],
         "entries": [_entry(entry) for entry in entries if entry.reward_id in own],
+    }
+
+
+def _reward(reward: RewardLine, outcome: RuleOutcome) -> Document:
+    hold_until = int(reward.hold_until.timestamp())
+    holds = ("dispute",) if reward.status == "held" and not outcome.holds else outcome.holds
+    return {
+        "reward_id": reward.reward_id,
+        "beneficiary_id": reward.beneficiary_id,
+        "status": reward.status,
+        "hold_until": iso(hold_until),
+        "status_sentence": status_sentence(reward.status, hold_until, holds),
     }
 
 

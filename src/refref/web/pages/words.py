@@ -86,9 +86,13 @@ def status_of(status: str | None, hold_until: datetime | None) -> Status:
     if status == "payable":
         return Status("Payable", "good", f"since {until}" if until else "ready to be paid")
     if status == "held":
-        return Status("Held", "info", "until the dispute is decided")
+        return Status("Held", "info", "until a dispute or a person decides")
     if status == "reversed":
         return Status("Reversed", "bad", "final, unless a refund fails or a dispute is won")
+    if status == "expired":
+        return Status("Expired", "off", "it was not paid out in time")
+    if status == "paid":
+        return Status("Paid", "good", "final; a refund lowers the next payout")
     return Status((status or "unknown").capitalize(), "off", "")
 
 

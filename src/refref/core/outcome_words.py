@@ -1,0 +1,132 @@
+"""What a rule made of a conversion, in plain words: which value applied and why, its arithmetic, cuts and conversions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from refref.core.decisions import HOLDS, REASONS, Decision, Note, RuleOutcome
+from refref.core.money import format_amount
+from refref.core.rates import decimal_text
+from refref.core.words import Document, percent
+
+_PERIODS = {"month": "this calendar month", "quarter": "this quarter", "year": "this year", "ever": "in all"}
+_CAP_ON = {
+    "reward": "one reward",
+    "customer": "what one customer may bring",
+    "participant": "what one participant may earn",
+    "program": "the program's budget",
+}
+_ORIGINS = {
+    "ecb": "the European Central Bank",
+    "csv": "a rate of yours",
+    "stripe": "Stripe",
+    "table": "the terms' table",
+}
+
+
+def present_rule(rule: RuleOutcome, decision: Decision, names: Mapping[str, str]) -> Document:
+    """One rule's outcome: a sentence, the arithmetic in one line, and each step that chose, cut or converted.
+
+    Amounts are whole minor units of `currency`; `names` are of participants.
+    """
+    currency = rule.currency or decision.currency
+    document: Document = {
+        "rule_id": rule.rule_id,
+        "outcome": rule.outcome,
+        "reason": rule.reason or None,
+        "reward": rule.reward or None,
+        "currency": currency,
+        "amount_minor": rule.amount,
+        "reversed_minor": rule.reversed,
+        "base_minor": rule.base,
+        "arithmetic": _arithmetic(rule, decision) if rule.outcome == "rewarded" else None,
+        "steps": [sentence for note in rule.notes if (sentence := note_sentence(note, currency))],
+        "holds": [HOLDS[hold] for hold in rule.holds],
+        "parts": [
+            {
+                "beneficiary_id": beneficiary,
+                "name": names.get(beneficiary, "the customer" if beneficiary == decision.referee_id else beneficiary),
+                "amount_minor": amount,
+                "reversed_minor": taken,
+            }
+            for beneficiary, amount, taken in rule.parts
+        ],
+    }
+    document["sentence"] = _sentence(rule, currency)
+    return document
+
+
+def _sentence(rule: RuleOutcome, currency: str) -> str:
+    if rule.outcome != "rewarded":
+        return REASONS[rule.reason]
+    if rule.reward in ("discount", "feature"):
+        return f"Granted a {rule.reward}."
+    amount = format_amount(rule.amount, currency)
+    if rule.reason == "rejected":
+        return f"Would have earned {amount}, but a person rejected it."
+    if rule.reversed:
+        return f"Earned {amount}; {format_amount(rule.reversed, currency)} of it was taken back."
+    return f"Earned {amount}."
+
+
+def _arithmetic(rule: RuleOutcome, decision: Decision) -> str | None:
+    """The sum in the conversion's currency, as it was before caps and conversion; those are steps of their own."""
+    if rule.reward in ("discount", "feature"):
+        return None
+    currency = decision.currency
+    parts: list[str] = []
+    rounded = ""
+    if rule.rate_bps:
+        parts.append(f"{format_amount(rule.base, currency)} × {percent(rule.rate_bps)}")
+        rounded = "" if rule.base * rule.rate_bps % 10_000 == 0 else " (rounded half up)"
+    if rule.fixed:
+        parts.append(f"{format_amount(rule.fixed, currency)} fixed")
+    total = (2 * rule.base * rule.rate_bps + 10_000) // 20_000 + rule.fixed
+    return f"{' + '.join(parts)} = {format_amount(total, currency)}{rounded}" if parts else None
+
+
+def note_sentence(note: Note, currency: str) -> str:
+    """One step in words; "" for a code that needs none."""
+    match note:
+        case ("because", text):
+            return f"{text}."
+        case ("override", "participant"):
+            return "A value agreed with this participant."
+        case ("override", group):
+            return f"The value for the group “{group}”."
+        case ("band", int(months), int(up_to)):
+            return f"The customer has been with you for {_months(months)}: the value up to {_months(up_to)}."
+        case ("plan", plan):
+            return f"The value for the plan {plan}."
+        case ("units", int(units)):
+            return f"Once for each of {units}."
+        case ("tier", measure, period, int(reached), int(at_least), applies):
+            return _tier(str(measure), str(period), reached, at_least, str(applies))
+        case ("cap", on, period, int(limit), cap_currency, int(used), int(before), int(after)):
+            return (
+                f"Cut from {format_amount(before, currency)} to {format_amount(after, currency)}: {_CAP_ON[str(on)]} is "
+                f"at most {format_amount(limit, str(cap_currency))} {_PERIODS[str(period)] if on != 'reward' else ''}".rstrip()
+                + (f", and {format_amount(used, str(cap_currency))} of it was used." if used else ".")
+            )
+        case ("rate", source, target, rate, on, origin, via, int(before), int(after)):
+            over = f" over {str(via).upper()}" if via else ""
+            day = f" of {on}" if on else ""
+            return (
+                f"{format_amount(before, str(source))} = {format_amount(after, str(target))}: one {str(source).upper()} is "
+                f"{decimal_text(str(rate))} {str(target).upper()}{over} by {_ORIGINS[str(origin)]}{day}."
+            )
+        case ("split", *parts):
+            return f"Split into {' + '.join(format_amount(int(part), currency) for part in parts)}."
+    return ""
+
+
+def _months(count: int) -> str:
+    return "less than a month" if count == 0 else "1 month" if count == 1 else f"{count} months"
+
+
+def _tier(measure: str, period: str, reached: int, at_least: int, applies: str) -> str:
+    what = "paid referral" if measure == "referrals" else "minor units of revenue"
+    count = f"{reached} {what}{'s' if measure == 'referrals' and reached != 1 else ''}"
+    span = _PERIODS[period]
+    kind = "The whole period counts" if applies == "retroactive" else "Counted up to and with this one"
+    return f"{count} {span}: the tier from {at_least}. {kind}."
