@@ -28,6 +28,7 @@ from refref.sandbox import (
 )
 from refref.sandbox.accepted import ACCEPTED
 from refref.sandbox.answers import Api, as_json, struck
+from refref.sandbox.billing_pages import BillingPages
 from refref.sandbox.connect_pages import ConnectPages
 from refref.sandbox.errors import StripeError, publishable_key, rate_limited
 from refref.sandbox.form import Params, parse
@@ -106,6 +107,7 @@ def create_app(
     for method, path, call in (*all_calls(), *payment_pages.CALLS):
         accepts = accepted.get(f"{method} {path}", frozenset())
         routes.append(Route(path, _endpoint(wire, call, accepts), methods=[method]))
+    routes += BillingPages(sandbox).routes()
     routes += [*ConnectPages(sandbox).routes(), *oauth_routes(sandbox, wire.platform)]
     routes.append(Route("/{path:path}", _unrecognized(wire), methods=["GET", "POST", "DELETE"]))
     return Api(routes=routes, lifespan=lifespan)
