@@ -195,7 +195,9 @@ class Deliveries:
     # what is on its way, in the store
 
     def _key(self) -> str:
-        return self.sandbox.ids.make("delivery")
+        counts = self.sandbox.ids.counts
+        counts["delivery"] = counts.get("delivery", 0) + 1
+        return str(counts["delivery"])
 
     def _note(self, delivery: Delivery, *, is_lost: bool = False) -> None:
         body = {"event": delivery.event["id"], "endpoint": delivery.endpoint, "attempt": delivery.attempt}

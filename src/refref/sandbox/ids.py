@@ -26,7 +26,6 @@ PREFIXES = {
     "credit_note_line_item": "cnli_",
     "customer": "cus_",
     "customer_balance_transaction": "cbtxn_",
-    "delivery": "",
     "discount": "di_",
     "dispute": "du_",
     "event": "evt_",
