@@ -23,7 +23,60 @@ def everything() -> Sandbox:
     sb.delete_customer(customer)
     sb.delete_coupon(coupon)
     sb.update_promotion_code(code, active=False)
+    connected(sb)
+    granted(sb, product, monthly)
     return sb
+
+
+def connected(sb: Sandbox) -> None:
+    """Partners of every kind, paid in every way; a merchant who lets the platform in and out again."""
+    sb.create_webhook_endpoint("https://example.com/", enabled_events=["balance.available"])
+    sb.top_up(100_000, description="Funds")
+    partner = sb.create_account(type="express", email="p@example.com", service_agreement="recipient")["id"]
+    sb.onboard(partner, pending=True)
+    sb.set_capability(partner, "transfers", "active")
+    charge = sb.create_charge(9_000, "usd", card="bypass_pending")["id"]
+    sent = sb.transfer(5_000, "usd", partner, transfer_group="g", metadata={"k": "v"})["id"]
+    sb.update_transfer(sent, description="July")
+    sb.transfer(2_000, "usd", partner, source_transaction=charge)
+    sb.advance_by(days=1)
+    sb.reverse_transfer(sent, amount=700)
+    account = sb.account(partner)
+    sb.update_account(partner, settings={"payouts": {"schedule": {"interval": "manual"}}}, metadata={"k": "v"})
+    account.cancel_payout(account.payout(100, "usd")["id"])
+    account.payout(1_000, "usd", method="instant")
+    failing, back = account.payout(200, "usd")["id"], account.payout(300, "usd")["id"]
+    account.change_external_account(account.own_account()["external_accounts"]["data"][0]["id"], default=True)
+    account.add_external_account("tok_visa_debit")
+    account.remove_external_account(account.own_account()["external_accounts"]["data"][1]["id"])
+    sb.advance_by(days=3)
+    account.fail_payout(failing)
+    account.reverse_payout(back)
+    sb.settle_in("usd", {"eur": "1.1"})
+    sb.create_charge(1_000, "eur")
+    sb.advance_by(days=3)
+    error = {"code": "invalid_tos_acceptance", "reason": "Not accepted.", "requirement": "tos_acceptance.date"}
+    sb.require(partner, ["tos_acceptance.date"], deadline=sb.now + 100, past_due=True, errors=[error])
+    sb.reject_account(partner, "other")
+    sb.delete_account(sb.create_account(type="custom", country="DE")["id"])
+    daily = sb.create_account(type="standard", capabilities=("card_payments", "transfers"))["id"]
+    sb.onboard(daily)
+    sb.transfer(1_000, "usd", daily)
+    sb.advance_by(days=4)
+    application = sb.register_application(["https://example.com/back"])["id"]
+    merchant = sb.open_merchant()["id"]
+    sb.exchange_code(sb.authorize(application, merchant).partition("code=")[2])
+    sb.account(merchant).revoke_application(application)
+
+
+def granted(sb: Sandbox, product: str, monthly: str) -> None:
+    """Credit grants and features."""
+    customer = sb.create_customer(email="grants@example.com")["id"]
+    sb.expire_credit_grant(sb.grant_credit(customer, 500, name="Reward")["id"])
+    sb.void_credit_grant(sb.grant_credit(customer, 500, prices=[monthly], expires_at=sb.now + 100)["id"])
+    feature = sb.create_feature("Reports", "reports")["id"]
+    sb.add_feature(product, feature)
+    sb.cancel_subscription(sb.subscribe(customer, price=monthly)["id"])
 
 
 def sold(sb: Sandbox, once: str, monthly: str, exclusive: str, inclusive: str, customer: str) -> None:

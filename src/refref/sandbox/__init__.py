@@ -164,7 +164,63 @@ fail_next(*, kind="error", status=500, count=1, code=None, executed=None, rememb
     `remembered` the error). `sb.faults.clear()` ends them
 limit_rates(reads_per_second, writes_per_second=None)
     nothing; 429 above that many API requests a second; None: no limit, as at first
-create_webhook_endpoint(url, *, enabled_events=("*",), api_version=None, description=None, metadata=None)
+Accounts: a `Sandbox` is one account; `sb.account(id)` is another one of the same server, with the same clock, ids and
+file. `sb.accounts` says who is connected to whom. Events of an account are on that account: in its own `events`, in
+`sb.connect_events` of a platform it is connected to (with `account` set), and at the platform's `connect` endpoints.
+
+create_key(permissions=None, *, account=None), restrict_key(key, permissions), revoke_key(key)
+    nothing; permissions: {"charge": "read", "transfer": "write"}: calls outside are refused (403), revoked keys too
+    (401 api_key_expired). Keys nobody made are the server's own account's
+create_account(*, type=None, country="US", email=None, controller=None, capabilities=("transfers",),
+        service_agreement=None, metadata=None, **given)
+    nothing, except for external_account: account.external_account.created. `given`: business_profile, business_type,
+    company, individual, settings, tos_acceptance, external_account, default_currency
+update_account(account, **given)
+    [account.external_account.created], account.updated, [capability.updated for each that changed]
+onboard(account, *, pending=False, bank=None, **given)
+    the owner hands in everything: [account.external_account.created], account.updated, capability.updated. `bank`:
+    {"account_number": ...}; 000111111113 and 000111111116 are accounts whose payouts fail
+set_capability(account, capability, status), require(account, fields, *, deadline=None, past_due=False, errors=()),
+request_capability(account, capability, *, requested), reject_account(account, reason)
+    account.updated, [capability.updated]; require with past_due stops the account, with no fields asks for nothing
+delete_account(account)
+    account.application.deauthorized; refused while there is a balance
+create_account_link(account, *, refresh_url, return_url, type="account_onboarding"), create_login_link(account)
+    nothing; pages at public_url: one visit (a link within five minutes), then refresh_url, or not found
+add_external_account(given), change_external_account(id, *, default=None), remove_external_account(id)
+    of this account: account.external_account.created, .updated, .deleted
+balance()
+    nothing; the balance object. A charge is available after two days (card "bypass_pending": at once), less 2.9 % + 30;
+    then `advance` emits balance.available once for all of an instant, if an endpoint hears it
+set_fees(rate_bps=290, fixed=30), settle_in(currency, rates)
+    nothing; rates: {"eur": "1.08"}, Stripe's exchange_rate: minor units x rate = settled minor units
+top_up(amount, currency="usd", *, description=None, transfer_group=None, metadata=None)
+    topup.created, topup.succeeded; available at once
+transfer(amount, currency, destination, *, source_transaction=None, transfer_group=None, description=None,
+        metadata=None)
+    transfer.created; refused with balance_insufficient, insufficient_capabilities_for_transfer. The payment (`py_`) on
+    the destination emits nothing; under the recipient agreement its money is available a day later
+reverse_transfer(transfer, *, amount=None), update_transfer(transfer, **changes)
+    transfer.reversed; transfer.updated
+payout(amount, currency, *, method="standard", destination=None, metadata=None)
+    of this account: payout.created; by `advance` payout.updated (in_transit, after a day), payout.paid (after two; an
+    instant one within the hour) or payout.failed. Connected accounts pay out by their schedule on the next day
+fail_payout(payout, code="account_closed"), cancel_payout(payout), reverse_payout(payout)
+    payout.failed (also days after it was paid); payout.canceled; payout.created, payout.updated
+open_merchant(name, *, email=None), register_application(redirect_uris, *, name)
+    nothing; a merchant's account that is connected to nobody; an application (`ca_`) of this account
+authorize(client_id, account, *, scope="read_only", redirect_uri=None, state=None)
+    nothing; the merchant approves: the address with `code` its browser goes to
+exchange_code(code), refresh_token(token, scope=None)
+    account.application.authorized on the merchant the first time; nothing
+deauthorize(client_id, account), revoke_application(client_id)
+    account.application.deauthorized on the merchant; the second is the merchant's own verb
+grant_credit(customer, amount, currency="usd", *, category="promotional", prices=(), expires_at=None, ...)
+    billing.credit_grant.created; update_credit_grant, expire_credit_grant, void_credit_grant: nothing
+create_feature(name, lookup_key), add_feature(product, feature), remove_feature(product, product_feature)
+    entitlements.active_entitlement_summary.updated for each customer whose entitlements change, and after a
+    subscription's event that changes them
+create_webhook_endpoint(url, *, enabled_events=("*",), connect=False, api_version=None, description=None, metadata=None)
     nothing; the returned object carries `secret`
 
 An event is a snapshot: later changes do not reach it. `request` is `{"id": "req_...", "idempotency_key": ...}` for
