@@ -20,12 +20,14 @@ from refref.db import (
     audit,
     books,
     connections,
+    drafts,
     explain,
     facts,
     idempotency,
     inbox,
     needs,
     participants,
+    profiles,
     programs,
     rates,
     reports,
@@ -75,6 +77,11 @@ FINDERS: dict[str, Finder] = {
     "programs.program_by_id": lambda tx, org, a: programs.program_by_id(tx, org, a.program_id),
     "programs.locked_program": lambda tx, org, a: programs.locked_program(tx, org, a.program_id),
     "programs.terms_versions": lambda tx, org, a: programs.terms_versions(tx, org, a.program_id),
+    "programs.terms_version": lambda tx, org, a: programs.terms_version(tx, org, a.program_id, 1),
+    "programs.status_changes": lambda tx, org, a: programs.status_changes(tx, org, a.program_id),
+    "programs.programs_named": lambda tx, org, a: programs.programs_named(tx, org, a.connection_id, "A"),
+    "drafts.draft_of": lambda tx, org, a: drafts.draft_of(tx, org, a.program_id),
+    "profiles.profiles_of": lambda tx, org, a: profiles.profiles_of(tx, org, [a.participant_id]),
     "programs.latest_terms": lambda tx, org, a: programs.latest_terms(tx, org, a.program_id),
     "reports.participants_page": lambda tx, org, a: rows(reports.participants_page(tx, org, a.connection_id)),
     "reports.participant_by_id": lambda tx, org, a: reports.participant_by_id(tx, org, a.participant_id),
@@ -117,8 +124,8 @@ REFERENCE_FINDERS: dict[str, Finder] = {
     "users.member_by_id": lambda tx, org, a: users.member_by_id(tx, org, a.user_id),
 }
 MODULES = (
-    *(api_keys, audit, books, connections, explain, facts, idempotency, inbox, needs, participants, programs),
-    *(rates, reports, setup, tallies, users),
+    *(api_keys, audit, books, connections, drafts, explain, facts, idempotency, inbox, needs, participants, programs),
+    *(profiles, rates, reports, setup, tallies, users),
 )
 WRITES = (
     "insert_",
@@ -296,7 +303,19 @@ def test_the_application_s_role_cannot_leave_its_wall(database: str) -> None:
     asyncio.run(main())
 
 
-A_WORDS = ("code-a", "cus_a", "in_a", "rwd_a", "evt_a", "rfl_a", "promo_1AbC", "c@example.com", "_minor=", "{1}")
+A_WORDS = (
+    "code-a",
+    "gold_a",
+    "cus_a",
+    "in_a",
+    "rwd_a",
+    "evt_a",
+    "rfl_a",
+    "promo_1AbC",
+    "c@example.com",
+    "_minor=",
+    "{1}",
+)
 
 
 def theirs(a: Ids) -> list[str]:

@@ -22,7 +22,9 @@ from refref.db.pool import Database
 from refref.flows import accounts
 from refref.flows import api_keys as api_key_flows
 from refref.flows import connections as connection_flows
+from refref.flows import drafts as draft_flows
 from refref.flows import participants as participant_flows
+from refref.flows import profiles as profile_flows
 from refref.flows import programs as program_flows
 from refref.settings import MasterKey
 from refref.vault import Vault
@@ -118,6 +120,8 @@ async def make_a(database: Database) -> Ids:
             refcode="code-a",
             **common,
         )
+        await profile_flows.set_profile(tx, org, participant.participant_id, groups=["gold_a"], **common)
+        await draft_flows.save_draft(tx, org, program.program_id, terms=Terms(), **common)
         await connections.update_clock_ahead(tx, org, connection.connection_id, 5)
         promotion = {"code_kind": "promotion_code", "code": "promo_1AbC"}
         await participant_flows.add_code(tx, org, participant.participant_id, **promotion, **common)

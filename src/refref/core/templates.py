@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from refref.core.faults import currency_faults
 from refref.core.money import wire_exponent
@@ -18,7 +19,7 @@ class Template:
     template_id: str
     name: str
     for_whom: str
-    participant_kind: str
+    participant_kind: Literal["referrer", "affiliate"]
     build: Callable[[str], Terms]  # terms with amounts in a currency
 
 
@@ -82,9 +83,7 @@ def _per_lead(currency: str) -> Terms:
 
 
 _FIRST_PURCHASE = QualifyingEvent(event_id="first-purchase", kind="first_purchase")
-_APPROVED_LEAD = QualifyingEvent(
-    event_id="approved-lead", name="Approved lead", kind="signup", verification="manual"
-)
+_APPROVED_LEAD = QualifyingEvent(event_id="approved-lead", name="Approved lead", kind="signup", verification="manual")
 TEMPLATES: tuple[Template, ...] = (
     Template(
         "single-sided-referral",

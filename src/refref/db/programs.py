@@ -1,4 +1,7 @@
-"""Programs and the numbered versions of their terms. A version is never changed (the role has no right to)."""
+"""Programs, the history of their status, and the numbered versions of their terms.
+
+Neither a version nor a change of status is ever changed (the role has no right to).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ import msgspec
 from refref.core.terms import Terms
 from refref.db.pool import Connection
 
-_COLUMNS = "organization_id, program_id, connection_id, name, status, created_at"
+_COLUMNS = "organization_id, program_id, connection_id, name, status, created_at, eligibility_text, terms_text"
+_TERMS_COLUMNS = "organization_id, program_id, version, effective_at, body, created_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,16 @@ class Program:
     name: str
     status: str  # active, paused, archived
     created_at: datetime
+    eligibility_text: str = ""  # who may take part, for people
+    terms_text: str = ""  # the small print, for people
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """From `at` on, on the connection's clock, the program was so."""
+
+    at: datetime
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +56,71 @@ class StoredTerms:
 
 async def insert_program(tx: Connection, made: Program) -> None:
     await tx.execute(
-        f"insert into program ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6)",  # noqa: S608 - a constant
+        f"insert into program ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8)",  # noqa: S608 - a constant
         made.organization_id,
         made.program_id,
         made.connection_id,
         made.name,
         made.status,
         made.created_at,
+        made.eligibility_text,
+        made.terms_text,
     )
+
+
+async def update_texts(
+    tx: Connection, organization_id: str, program_id: str, *, name: str, eligibility_text: str, terms_text: str
+) -> None:
+    """Change what people read of a program."""
+    await tx.execute(
+        "update program set name = $3, eligibility_text = $4, terms_text = $5"
+        " where organization_id = $1 and program_id = $2",
+        organization_id,
+        program_id,
+        name,
+        eligibility_text,
+        terms_text,
+    )
+
+
+async def insert_status(tx: Connection, organization_id: str, program_id: str, change: StatusChange) -> None:
+    """Add to the history of a locked program, and make it the program's status."""
+    await tx.execute(
+        """
+        with added as (
+          insert into program_status (organization_id, program_id, status_no, at, status)
+          select $1, $2, coalesce(max(status_no), 0) + 1, $3, $4 from program_status
+          where organization_id = $1 and program_id = $2
+        )
+        update program set status = $4 where organization_id = $1 and program_id = $2
+        """,
+        organization_id,
+        program_id,
+        change.at,
+        change.status,
+    )
+
+
+async def status_changes(tx: Connection, organization_id: str, program_id: str) -> list[StatusChange]:
+    """The history of a program's status, the oldest change first."""
+    rows = await tx.fetch(
+        "select at, status from program_status where organization_id = $1 and program_id = $2 order by at, status_no",
+        organization_id,
+        program_id,
+    )
+    return [StatusChange(**row) for row in rows]
+
+
+async def programs_named(tx: Connection, organization_id: str, connection_id: str, name: str) -> list[Program]:
+    """The programs of a connection with a name, but for archived ones."""
+    rows = await tx.fetch(
+        f"select {_COLUMNS} from program where organization_id = $1 and connection_id = $2 and name = $3"  # noqa: S608 - a constant
+        " and status <> 'archived' order by program_id",
+        organization_id,
+        connection_id,
+        name,
+    )
+    return [Program(**row) for row in rows]
 
 
 async def program_by_id(tx: Connection, organization_id: str, program_id: str) -> Program | None:
@@ -93,7 +164,7 @@ async def programs(
 
 async def insert_terms(tx: Connection, made: StoredTerms) -> None:
     await tx.execute(
-        "insert into terms (organization_id, program_id, version, effective_at, body, created_at)"
+        f"insert into terms ({_TERMS_COLUMNS})"  # noqa: S608 - a constant
         " values ($1, $2, $3, $4, $5, $6)",
         made.organization_id,
         made.program_id,
@@ -107,7 +178,7 @@ async def insert_terms(tx: Connection, made: StoredTerms) -> None:
 async def terms_versions(tx: Connection, organization_id: str, program_id: str) -> list[StoredTerms]:
     """Every version of a program's terms, the newest first."""
     rows = await tx.fetch(
-        "select organization_id, program_id, version, effective_at, body, created_at from terms"
+        f"select {_TERMS_COLUMNS} from terms"  # noqa: S608 - a constant
         " where organization_id = $1 and program_id = $2 order by version desc",
         organization_id,
         program_id,
@@ -115,9 +186,21 @@ async def terms_versions(tx: Connection, organization_id: str, program_id: str) 
     return [StoredTerms(**row) for row in rows]
 
 
-async def latest_terms(tx: Connection, organization_id: str, program_id: str) -> StoredTerms | None:
+async def terms_version(tx: Connection, organization_id: str, program_id: str, version: int) -> StoredTerms | None:
+    """One version of a program's terms."""
     row = await tx.fetchrow(
-        "select organization_id, program_id, version, effective_at, body, created_at from terms"
+        f"select {_TERMS_COLUMNS} from terms where organization_id = $1 and program_id = $2 and version = $3",  # noqa: S608 - a constant
+        organization_id,
+        program_id,
+        version,
+    )
+    return None if row is None else StoredTerms(**row)
+
+
+async def latest_terms(tx: Connection, organization_id: str, program_id: str) -> StoredTerms | None:
+    """The newest version; None while the program has only a draft."""
+    row = await tx.fetchrow(
+        f"select {_TERMS_COLUMNS} from terms"  # noqa: S608 - a constant
         " where organization_id = $1 and program_id = $2 order by version desc limit 1",
         organization_id,
         program_id,

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from refref.core.refusals import Refused
-from refref.db import audit, connections, facts, inbox, participants, programs
+from refref.db import audit, connections, facts, inbox, participants, profiles, programs
 from refref.db.participants import Participant, ParticipantCode
 from refref.db.pool import Connection
-from refref.flows.checks import check_choice, check_email, check_instant, check_name
+from refref.db.profiles import Profile
+from refref.flows.checks import (
+    check_choice,
+    check_country,
+    check_email,
+    check_groups,
+    check_instant,
+    check_metadata,
+    check_name,
+)
 from refref.ids import new_id
 
 KINDS = ("referrer", "affiliate")
@@ -32,18 +42,23 @@ async def create_participant(
     email: str,
     refcode: str | None = None,
     created_at: datetime | None = None,
+    groups: Sequence[str] = (),
+    country: str = "",
+    metadata: Mapping[str, str] | None = None,
     actor: str,
     now: datetime,
 ) -> tuple[Participant, ParticipantCode]:
     """Add a participant with a refcode, given or made. `created_at` in the past is for imports: the code counts since.
 
-    Raises Refused: unknown_program, invalid_choice, invalid_name, invalid_email, invalid_refcode, code_taken,
-    participant_exists, invalid_instant.
+    Groups, country and metadata hold from `created_at` on. Raises Refused: unknown_program, invalid_choice,
+    invalid_name, invalid_email, invalid_refcode, code_taken, participant_exists, invalid_instant, invalid_group,
+    invalid_country, invalid_metadata.
     """
     check_choice(kind, KINDS, "kind")
     name = check_name(name, "name")
     email = check_email(email, "email")
     shown_as = check_refcode(refcode, "refcode") if refcode else _make_refcode()
+    group_names, country, metadata = check_groups(groups), check_country(country), check_metadata(metadata or {})
     program = await programs.program_by_id(tx, organization_id, program_id)
     if program is None:
         raise Refused("unknown_program", "There is no program with this id.", "program_id")
@@ -61,6 +76,9 @@ async def create_participant(
     )
     if not await participants.insert_participant(tx, made):
         raise Refused("participant_exists", "The program has a participant with this e-mail already.", "email")
+    if group_names or country or metadata:
+        profile = Profile(organization_id, made.participant_id, since, group_names, country, metadata)
+        await profiles.insert_profile(tx, profile)
     await audit.record(
         tx, organization_id, at=now, actor=actor, action="participant.create", subject=made.participant_id
     )

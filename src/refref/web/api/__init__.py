@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from refref import __version__
-from refref.web.api import books, events, participants, programs, rates, setup
+from refref.web.api import books, events, participants, programs, rates, setup, terms
 from refref.web.api.schema import finish_schema
 
-ROUTERS = (setup.router, programs.router, participants.router, books.router, events.router, rates.router)
+ROUTERS = (setup.router, programs.router, terms.router, participants.router, books.router, events.router, rates.router)
 
 
 def register(site: FastAPI) -> None:

@@ -78,16 +78,60 @@ class TermsVersionOut(Out):
     terms: dict[str, Any] = Field(json_schema_extra=TERMS_SCHEMA)
 
 
+class FaultOut(Out):
+    field: str = Field(examples=["terms.rules.0.rate_bps"])
+    detail: str = Field(description="What is wrong and the remedy.")
+
+
+class DraftOut(Out):
+    program_id: str
+    terms: dict[str, Any] = Field(json_schema_extra=TERMS_SCHEMA)
+    based_on_version: int = Field(description="The newest version that the draft knows of; 0: there was none.")
+    newest_version: int = Field(description="Where it is newer, publishing the draft is refused.")
+    revision: int = Field(description="Counts the saves.")
+    edited_by: str
+    edited_at: datetime
+    faults: list[FaultOut]
+    sentences: list[str] = Field(description="The draft in plain words.")
+    differences: list[str] = Field(description="What publishing it would change.")
+
+
 class ProgramOut(Out):
     program_id: str
     connection_id: str
     name: str
     status: Literal["active", "paused", "archived"]
     created_at: datetime
+    eligibility_text: str
+    terms_text: str
 
 
 class ProgramDetailOut(ProgramOut):
-    terms: TermsVersionOut = Field(description="The newest version.")
+    terms: TermsVersionOut | None = Field(description="The newest version; null while there is only a draft.")
+    has_draft: bool
+
+
+class StatusChangeOut(Out):
+    at: datetime
+    status: Literal["active", "paused", "archived"]
+
+
+class TemplateOut(Out):
+    template_id: str
+    name: str
+    for_whom: str
+    participant_kind: Literal["referrer", "affiliate"]
+    terms: dict[str, Any] = Field(json_schema_extra=TERMS_SCHEMA)
+    sentences: list[str]
+
+
+class ProfileOut(Out):
+    """What the merchant says of a participant, from an instant on."""
+
+    since_at: datetime
+    groups: list[str]
+    country: str
+    metadata: dict[str, str]
 
 
 class CodeOut(Out):

@@ -9,12 +9,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from refref.core.refusals import Refused
-from refref.db import reports
+from refref.db import profiles, reports
 from refref.db.pool import Connection
+from refref.db.profiles import Profile
 from refref.db.reports import ParticipantRow
 from refref.flows import participants as participant_flows
+from refref.flows import profiles as profile_flows
 from refref.web.api.call import Call, Reading, Writing
-from refref.web.api.models import CodeOut, ParticipantBalancesOut, ParticipantOut, present_balance
+from refref.web.api.models import CodeOut, ParticipantBalancesOut, ParticipantOut, ProfileOut, present_balance
 from refref.web.api.paging import Cursor, Limit, PageOf, present_page
 from refref.web.api.schema import operation_id
 
@@ -30,6 +32,18 @@ class NewParticipantIn(BaseModel):
     email: str
     refcode: str | None = Field(default=None, description="Made when left out.")
     created_at: AwareDatetime | None = Field(default=None, description="In the past, for an import.")
+    groups: list[str] = Field(default_factory=list, description="Groups of yours, for overrides in the terms.")
+    country: str = Field(default="", description="Two upper-case letters.")
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+
+class ProfileIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    groups: list[str] | None = Field(default=None, description="All of them; what is left out stays.")
+    country: str | None = Field(default=None, description="Two upper-case letters; empty: unknown.")
+    metadata: dict[str, str] | None = Field(default=None, description="All of it; what is left out stays.")
+    since_at: AwareDatetime | None = Field(default=None, description="Now, unless given; in the past, for an import.")
 
 
 class NewCodeIn(BaseModel):
@@ -80,6 +94,9 @@ async def create_participant(call: Writing, body: NewParticipantIn) -> Response:
             email=body.email,
             refcode=body.refcode,
             created_at=body.created_at,
+            groups=body.groups,
+            country=body.country,
+            metadata=body.metadata,
             actor=call.actor,
             now=call.now,
         )
@@ -93,6 +110,36 @@ async def get_participant(call: Reading, participant_id: str) -> ParticipantOut:
     """One participant with codes and balances."""
     async with call.transaction() as tx:
         return await _participant(tx, call, participant_id)
+
+
+@router.get("/participants/{participant_id}/profiles")
+async def list_profiles(call: Reading, participant_id: str) -> PageOf[ProfileOut]:
+    """What was said of a participant (groups, country, metadata) and from when on, the latest first."""
+    async with call.transaction() as tx:
+        await _participant(tx, call, participant_id)
+        rows = await profiles.profiles_of(tx, call.organization_id, [participant_id])
+    return PageOf(data=[_present_profile(row) for row in reversed(rows)], next_cursor=None)
+
+
+@router.put("/participants/{participant_id}/profile", response_model=ProfileOut)
+async def set_profile(call: Writing, participant_id: str, body: ProfileIn) -> Response:
+    """Say which groups, country and metadata a participant has from now on. Earlier conversions keep what held."""
+
+    async def run(tx: Connection) -> ProfileOut:
+        made = await profile_flows.set_profile(
+            tx,
+            call.organization_id,
+            participant_id,
+            groups=body.groups,
+            country=body.country,
+            metadata=body.metadata,
+            since_at=body.since_at,
+            actor=call.actor,
+            now=call.now,
+        )
+        return _present_profile(made)
+
+    return await call.write(200, run)
 
 
 @router.get("/participants/{participant_id}/codes")
@@ -197,4 +244,10 @@ def _present_balances(row: ParticipantRow) -> ParticipantBalancesOut:
         participant_id=row.participant_id,
         name=row.name,
         balances=[present_balance(balance) for balance in row.balances],
+    )
+
+
+def _present_profile(row: Profile) -> ProfileOut:
+    return ProfileOut(
+        since_at=row.since_at, groups=list(row.group_names), country=row.country, metadata=dict(row.metadata)
     )

@@ -9,7 +9,9 @@ from starlette.responses import RedirectResponse, Response
 from refref.core.refusals import Refused
 from refref.core.terms import Terms
 from refref.core.terms_words import sentences_of
+from refref.db import drafts
 from refref.db import programs as stored
+from refref.db.drafts import TermsDraft
 from refref.db.programs import StoredTerms
 from refref.flows.programs import create_program, publish_terms
 from refref.web.pages.rendering import render
@@ -74,7 +76,8 @@ async def publish(request: Request, viewer: OnConnection, program_id: str) -> Re
     try:
         async with viewer.transaction() as tx:
             last = await stored.latest_terms(tx, viewer.organization_id, program_id)
-            before = last.terms if last else Terms()
+            draft = await drafts.draft_of(tx, viewer.organization_id, program_id)
+            before = _terms_to_begin_with(last, draft)
             await publish_terms(
                 tx,
                 viewer.organization_id,
@@ -101,6 +104,7 @@ async def _program_page(
         if found is None or found.connection_id != viewer.connection_id:
             raise PageNotFound("program")
         versions = await stored.terms_versions(tx, viewer.organization_id, program_id)
+        draft = await drafts.draft_of(tx, viewer.organization_id, program_id)
     read = {version.version: version.terms for version in versions}
     return render(
         request,
@@ -111,7 +115,7 @@ async def _program_page(
         versions=versions,
         in_force=_in_force(versions, viewer),
         sentences={number: sentences_of(terms) for number, terms in read.items()},
-        values=values or form_of_terms(read[versions[0].version]),
+        values=values or form_of_terms(_terms_to_begin_with(versions[0] if versions else None, draft)),
         refused=refused,
     )
 
@@ -119,3 +123,10 @@ async def _program_page(
 def _in_force(versions: list[StoredTerms], viewer: Connected) -> StoredTerms | None:
     """The version that holds now, on the connection's clock; None when the first one is yet to come."""
     return next((version for version in versions if version.effective_at <= viewer.now), None)
+
+
+def _terms_to_begin_with(newest: StoredTerms | None, draft: TermsDraft | None) -> Terms:
+    """What the form changes: the newest version, else the draft of the first."""
+    if newest is not None:
+        return newest.terms
+    return Terms() if draft is None else draft.terms
