@@ -1,4 +1,4 @@
-"""What a rule made of a conversion, in plain words: which value applied and why, its arithmetic, cuts and conversions."""
+"""What a rule made of a conversion, in plain words: its value and why, the arithmetic, cuts and conversions."""
 
 from __future__ import annotations
 
@@ -103,18 +103,16 @@ def note_sentence(note: Note, currency: str) -> str:
         case ("tier", measure, period, int(reached), int(at_least), applies):
             return _tier(str(measure), str(period), reached, at_least, str(applies))
         case ("cap", on, period, int(limit), cap_currency, int(used), int(before), int(after)):
-            return (
-                f"Cut from {format_amount(before, currency)} to {format_amount(after, currency)}: {_CAP_ON[str(on)]} is "
-                f"at most {format_amount(limit, str(cap_currency))} {_PERIODS[str(period)] if on != 'reward' else ''}".rstrip()
-                + (f", and {format_amount(used, str(cap_currency))} of it was used." if used else ".")
-            )
+            span = "" if on == "reward" else f" {_PERIODS[str(period)]}"
+            most = format_amount(limit, str(cap_currency))
+            rest = f", and {format_amount(used, str(cap_currency))} of it was used." if used else "."
+            cut = f"Cut from {format_amount(before, currency)} to {format_amount(after, currency)}"
+            return f"{cut}: {_CAP_ON[str(on)]} is at most {most}{span}{rest}"
         case ("rate", source, target, rate, on, origin, via, int(before), int(after)):
             over = f" over {str(via).upper()}" if via else ""
-            day = f" of {on}" if on else ""
-            return (
-                f"{format_amount(before, str(source))} = {format_amount(after, str(target))}: one {str(source).upper()} is "
-                f"{decimal_text(str(rate))} {str(target).upper()}{over} by {_ORIGINS[str(origin)]}{day}."
-            )
+            by = f"by {_ORIGINS[str(origin)]}" + (f" of {on}" if on else "")
+            price = f"one {str(source).upper()} is {decimal_text(str(rate))} {str(target).upper()}{over} {by}"
+            return f"{format_amount(before, str(source))} = {format_amount(after, str(target))}: {price}."
         case ("split", *parts):
             return f"Split into {' + '.join(format_amount(int(part), currency) for part in parts)}."
     return ""
