@@ -45,11 +45,10 @@ def award(
     taken = total if state in ("rejected", "expired") else min(total, half_up(total * gone))
     backs = divide(taken, [one.amount_minor for one in granted])
     given = tuple(replace(one, reversed_minor=back) for one, back in zip(granted, backs, strict=True))
-    books.earned += [
-        Earned(case.conversion, rule.rule_id, one.beneficiary, one.currency, one.amount_minor - one.reversed_minor)
-        for one in given
-        if one.amount_minor
-    ]
+    for one in given if worth is not None else ():
+        # What has expired still counts for the caps, so that no reward depends on the clock.
+        left = one.amount_minor - (0 if state == "expired" else one.reversed_minor)
+        books.earned.append(Earned(case.conversion, rule.rule_id, one.beneficiary, one.currency, left))
     return Outcome(key, rule.rule_id, "", given, state, is_cut)
 
 
@@ -76,10 +75,10 @@ def _state(world: World, case: Case, rule: RewardRule, gone: Fraction, counted: 
     review = world.reviews.get((case.conversion.key, rule.rule_id), "")
     if review == "rejected":
         return "rejected"
-    if rule.expires_days is not None and now >= at + rule.expires_days * DAY:
-        return "expired"
     if gone == 1:
         return "reversed"
+    if rule.expires_days is not None and now >= at + rule.expires_days * DAY:
+        return "expired"
     if payment is not None and any(one.outcome in ("open", "inquiry") for one in payment.disputes):
         return "held"
     event = case.event(rule.event) if rule.event else None
@@ -99,11 +98,18 @@ def _state(world: World, case: Case, rule: RewardRule, gone: Fraction, counted: 
 def _capped(world: World, case: Case, rule: RewardRule, worth: Worth, books: Books) -> tuple[list[Given], bool] | str:
     """The shares after every cap, and whether one was cut; or why nothing is left."""
     given: list[Given] = []
-    is_cut = False
     reason = "rounds_to_zero"
-    for who, share in _shares(case, rule, worth.amount_minor):
+    whole = worth.amount_minor
+    for cap in case.terms.caps:
+        if cap.on == "reward" and (not cap.rules or rule.rule_id in cap.rules):
+            left = _left(world, case, cap, "", worth.currency, whole, books, rule, [])
+            if left is None:
+                return "no_cap_for_currency"
+            whole = min(whole, left)
+    is_cut = whole < worth.amount_minor
+    for who, share in _shares(case, rule, whole):
         amount = share
-        for on in ("reward", "customer", "participant", "program"):
+        for on in ("customer", "participant", "program"):
             for cap in case.terms.caps:
                 if cap.on != on or (cap.rules and rule.rule_id not in cap.rules) or amount == 0:
                     continue

@@ -45,7 +45,7 @@ class Case:
     months: int = 0
     base: int = 0  # of the terms' lines
     is_first_of_subscription: bool = False
-    referral_first_at: int | None = None  # over all cycles
+    first_of_referral: Conversion | None = None  # its first counted payment, of all cycles
     groups: tuple[str, ...] = ()
     participant_country: str | None = None
     is_new: bool = True

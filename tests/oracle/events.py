@@ -12,18 +12,22 @@ from refref.core.terms import QualifyingEvent, Terms
 NO_MONEY_KINDS = ("trial_started", "downgrade", "quantity_change", "signup", "custom")
 
 
-def is_inside_window(conversion: Conversion, first_at: int | None, event: QualifyingEvent | None, terms: Terms) -> bool:
-    """Windows of an event (or the terms), judged by the first counted payment, before it by the conversion itself."""
-    until = conversion.at if first_at is None else first_at
+def is_inside_window(judged: Conversion, event: QualifyingEvent | None, terms: Terms) -> bool:
+    """Windows of an event (or the terms), for the first counted payment, before there is one for the conversion itself.
+
+    The sale that brought the identifier is always inside.
+    """
+    if judged.payment is not None and judged.key == judged.bond.sale_key:
+        return True
     click_days, signup_days = terms.attribution_window_days, terms.signup_window_days
     if event is not None and event.attribution_window_days is not None:
         click_days = event.attribution_window_days
     if event is not None and event.signup_window_days is not None:
         signup_days = event.signup_window_days
-    start, signed_up = conversion.bond.start, signed_up_at(conversion.customer)
+    start, signed_up = judged.bond.start, signed_up_at(judged.customer)
     if signup_days is None or signed_up is None or signed_up < start:
-        return until < start + (click_days + 1) * DAY
-    return signed_up < start + (click_days + 1) * DAY and until < signed_up + (signup_days + 1) * DAY
+        return judged.at < start + (click_days + 1) * DAY
+    return signed_up < start + (click_days + 1) * DAY and judged.at < signed_up + (signup_days + 1) * DAY
 
 
 def welcomes(event: QualifyingEvent | None, terms: Terms, *, is_new: bool) -> bool:
@@ -68,9 +72,9 @@ def event_lines(case: Case, event: QualifyingEvent | None) -> tuple[list[Line], 
         return lines, "" if lines else "not_eligible_lines"
     wants_prorated = event.kind == "upgrade"
     wants_regular = event.prorations == "exclude" and not wants_prorated
-    if is_unknown and (event.products or event.excluded_products or wants_prorated or wants_regular):
+    if is_unknown and (event.products or event.excluded_products or wants_regular) and not wants_prorated:
         return [], "lines_missing"
-    if wants_prorated:
+    if wants_prorated:  # nothing is known to be prorated where the lines are unknown
         lines = [line for line in lines if line.is_proration]
         if not lines:
             return [], "no_rule_applies"
@@ -101,6 +105,8 @@ def reason_against(case: Case, event: QualifyingEvent, books: Books) -> str:
     conversion, payment, customer = case.conversion, case.conversion.payment, case.conversion.customer
     if not is_of_kind(case, event):
         return "no_rule_applies"
+    if event.kind == "first_purchase" and times_met(case, event.event_id, books):
+        return "no_rule_applies"
     lines, reason = event_lines(case, event)
     if reason:
         return reason
@@ -116,14 +122,12 @@ def reason_against(case: Case, event: QualifyingEvent, books: Books) -> str:
         return "below_minimum"
     if payment is not None and case.number < event.min_payments:
         return "too_few_payments"
-    if not is_inside_window(conversion, case.referral_first_at, event, case.terms):
+    if not is_inside_window(case.first_of_referral or conversion, event, case.terms):
         return "outside_window"
     if not welcomes(event, case.terms, is_new=case.is_new):
         return "existing_customer"
     if event.condition and not CONDITIONS[event.condition](case):
         return "condition_false"
-    if event.kind == "first_purchase" and times_met(case, event.event_id, books):
-        return "no_rule_applies"
     return ""
 
 

@@ -109,7 +109,7 @@ def guests(dice: Dice, number: int, people: tuple[Participant, ...], clicked: in
     """Somebody without a customer at Stripe: one checkout, with the code in its client_reference_id."""
     at = clicked + dice.one((0, DAY, 61 * DAY))
     code = dice.one(people).code
-    touch = Touch("client_reference_id", code, at, dice.one((None, clicked)))
+    touch = Touch("client_reference_id", code, at)
     made = payments(dice, f"{number:02}00", at, people)
     sale = replace(made, source="session", subscription="", touches=(touch,))
     email = dice.one((f"g{number}@shop.example", None))
@@ -123,7 +123,8 @@ def customer_touches(dice: Dice, people: tuple[Participant, ...], clicked: int, 
         code = dice.one((*(person.code for person in people[:2]), *(person.code for person in people)))
         seen = max(clicked, joined) + dice.one((0, 0, DAY))
         campaign = dice.one(("spring", "spring", ""))
-        found.append(Touch(kind, code, seen, clicked if not dice.rare() else None, campaign))
+        is_told = kind == "signup" and not dice.rare()  # only the merchant's application knows of the click
+        found.append(Touch(kind, code, seen, clicked if is_told else None, campaign))
     return tuple(found)
 
 
@@ -152,7 +153,7 @@ def purchases(
             if month and dice.rare():
                 reason = "subscription_update"
             sale = payments(dice, f"{number:02}{serial:02}", months_later(first, month), people, product, currency)
-            made.append(replace(sale, subscription=name, billing_reason=reason))
+            made.append(replace(sale, status="paid", subscription=name, billing_reason=reason))
     for _ in range(dice.one((0, 0, 1, 1, 2))):
         serial += 1
         at = clicked + dice.one(LATER)
@@ -165,7 +166,7 @@ def purchases(
 def _plain(sale: Payment) -> Payment:
     """Only invoices are paid in part or out of band, have prorations and credit notes; bare charges have no lines."""
     if sale.source == "invoice":
-        return sale
+        return replace(sale, status="paid")  # others are no sales yet
     lines = tuple(
         replace(line, line_id=f"li_{sale.payment_id}{number}", amount=abs(line.amount), discount=0, is_proration=False)
         for number, line in enumerate(sale.lines)

@@ -11,7 +11,17 @@ from oracle.cases import WHOLE, Books, Case, Conversion, Outcome, lets_through, 
 from oracle.conditions import CONDITIONS
 from oracle.conversions import conversions_of
 from oracle.counted import Counted, CountedPayments
-from oracle.events import base_of_lines, coupons_of, event_lines, is_inside_window, reason_against, times_met, welcomes
+from oracle.events import (
+    NO_MONEY_KINDS,
+    base_of_lines,
+    coupons_of,
+    event_lines,
+    is_inside_window,
+    is_of_kind,
+    reason_against,
+    times_met,
+    welcomes,
+)
 from oracle.referrals import covers, domain_of
 from oracle.sums import base_of, gone_of, half_up, is_whole, months_later, whole_months
 from oracle.values import worth_of
@@ -97,14 +107,12 @@ def _refusal_of_payment(conversion: Conversion, terms: Terms) -> str:
 
 def _refusal_of_referral(conversion: Conversion, terms: Terms, counted: CountedPayments) -> str:
     before = counted.of(conversion.customer.referee_id, conversion.order)
-    first_at = before[0].conversion.at if before else None
+    judged = before[0].conversion if before else conversion
     settings: list[QualifyingEvent | None] = [None, *terms.events]
     is_new = is_new_customer(conversion)
-    if any(
-        is_inside_window(conversion, first_at, one, terms) and welcomes(one, terms, is_new=is_new) for one in settings
-    ):
+    if any(is_inside_window(judged, one, terms) and welcomes(one, terms, is_new=is_new) for one in settings):
         return ""
-    return "existing_customer" if is_inside_window(conversion, first_at, None, terms) else "outside_window"
+    return "existing_customer" if is_inside_window(judged, None, terms) else "outside_window"
 
 
 def is_new_customer(conversion: Conversion) -> bool:
@@ -160,7 +168,7 @@ def _case_of(world: World, conversion: Conversion, terms: Terms, counted: Counte
         months=0 if first_at is None else whole_months(first_at, conversion.at),
         base=_base_of_terms(conversion, terms),
         is_first_of_subscription=len(of_subscription) == 1,
-        referral_first_at=so_far[0].conversion.at if so_far else None,
+        first_of_referral=so_far[0].conversion if so_far else None,
         groups=() if profile is None else profile.groups,
         participant_country=None if profile is None else profile.country,
         is_new=is_new_customer(conversion),
@@ -196,6 +204,8 @@ def _outcomes(world: World, case: Case, counted: CountedPayments, books: Books, 
 
 def _reason_of_rule(case: Case, rule: RewardRule, books: Books) -> str:
     conversion = case.conversion
+    if not _is_about(case, rule):
+        return "no_rule_applies"
     if rule.starts_at is not None and conversion.at < rule.starts_at.timestamp():
         return "rule_not_running"
     if rule.ends_at is not None and conversion.at >= rule.ends_at.timestamp():
@@ -213,12 +223,19 @@ def _reason_of_rule(case: Case, rule: RewardRule, books: Books) -> str:
     return ""
 
 
+def _is_about(case: Case, rule: RewardRule) -> bool:
+    """Whether the rule is about conversions of this kind at all."""
+    if case.conversion.payment is not None:
+        return not rule.event or case.event(rule.event).kind not in NO_MONEY_KINDS
+    return rule.event != "" and is_of_kind(case, case.event(rule.event))
+
+
 def _reason_of_every_payment(case: Case, rule: RewardRule) -> str:
     if case.conversion.payment is None:
         return "no_rule_applies"
     if (rule.on == "first" and case.number != 1) or (rule.on == "recurring" and case.number == 1):
         return "no_rule_applies"
-    if not is_inside_window(case.conversion, case.referral_first_at, None, case.terms):
+    if not is_inside_window(case.first_of_referral or case.conversion, None, case.terms):
         return "outside_window"
     if not welcomes(None, case.terms, is_new=case.is_new):
         return "existing_customer"
@@ -245,7 +262,8 @@ def _rule_lines(case: Case, rule: RewardRule) -> tuple[list[Line], str]:
     conversion = case.conversion
     if reason or (conversion.payment is None and conversion.subscription is None):
         return lines, reason
-    if (rule.products or rule.excluded_products) and conversion.payment is not None and lines[0].line_id == WHOLE:
+    needs_lines = bool(rule.products or rule.excluded_products or rule.fixed_per != "sale")
+    if needs_lines and conversion.payment is not None and lines[0].line_id == WHOLE:
         return [], "lines_missing"
     lines = [line for line in lines if lets_through(line, rule.products, rule.excluded_products)]
     return lines, "" if lines else "not_eligible_lines"
