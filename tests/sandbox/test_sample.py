@@ -62,7 +62,8 @@ def test_the_history_has_what_a_merchant_has(shop: Sandbox) -> None:
         "radar.early_fraud_warning.created",
     ):
         assert types[wanted] >= 1, wanted
-    assert Counter(d["status"] for d in shop.all("dispute")) == {"won": 1, "lost": 1, "needs_response": 1}
+    disputes = Counter(d["status"] for d in shop.all("dispute"))
+    assert disputes == {"won": 1, "lost": 1, "needs_response": 1, "warning_needs_response": 1}
     assert {c["currency"] for c in shop.all("charge")} == {"usd", "eur", "jpy"}
     refunded = [c["amount_refunded"] * 100 // c["amount"] for c in shop.all("charge") if c["amount_refunded"]]
     assert 100 in refunded

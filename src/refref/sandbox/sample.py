@@ -149,8 +149,8 @@ def _give_back(sb: Sandbox, act: Act, buyer: Doc) -> None:
         invoice = sb.find("checkout.session", session)["invoice"]
         amount = sb.find("invoice", invoice)["amount_paid"] * act.percent // 100
         sb.credit_note(invoice, amount=amount, reason="order_change")
-    elif act.verb == "dispute":
-        sb.alter(buyer, dispute=sb.dispute(session)["id"])
+    elif act.verb in ("dispute", "inquire"):
+        sb.alter(buyer, dispute=sb.dispute(session, inquiry=act.verb == "inquire")["id"])
     elif act.verb == "close":
         sb.close_dispute(buyer["dispute"], act.word)
     elif act.verb == "warn":

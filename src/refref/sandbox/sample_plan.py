@@ -17,7 +17,7 @@ CUSTOMERS = 600
 GUESTS_PERCENT = 6  # guests come on top of the customers
 
 Verb = Literal["buy", "restart", "change", "resize", "cancel", "leave", "card", "pay", "refund", "credit",
-               "dispute", "close", "settle", "fail", "warn"]  # fmt: skip
+               "dispute", "inquire", "close", "settle", "fail", "warn"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ LIVES = (
     Life(1, "template", ((8, "dispute", "", 100), (26, "close", "won", 100)), is_sent=True, days_before_end=30),
     Life(1, "template", ((5, "dispute", "", 100), (19, "close", "lost", 100)), is_sent=True, days_before_end=12),
     Life(1, "workshop", ((9, "warn", "", 100), (10, "dispute", "", 100)), is_sent=True, days_before_end=3),
+    Life(1, "workshop", ((7, "inquire", "", 100),), is_sent=True, days_before_end=5),
     Life(40, "monthly"),
     Life(50, "monthly", renews_soon=True),
     Life(26, "monthly", ((75, "change", "pro", 100),)),

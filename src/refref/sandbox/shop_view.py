@@ -42,6 +42,11 @@ IN_WORDS = {
     "payment_intent.succeeded": "Payment succeeded",
     "refund.created": "Refund",
 }
+DISPUTES = {
+    "needs_response": "open, the money is withdrawn",
+    "warning_needs_response": "asked about, no money moved",
+    "warning_closed": "asked about and settled",
+}
 PAYMENT_TONES = {"succeeded": "good", "pending": "wait", "failed": "bad"}
 PLAN_TONES = {"active": "good", "trialing": "info", "past_due": "bad", "unpaid": "bad", "canceled": "off"}
 
@@ -159,13 +164,15 @@ class ShopView:
         paid = charge["status"] == "succeeded" and charge["captured"]
         dispute = self.sb.find("dispute", charge["dispute"]) if charge.get("dispute") else None
         left = charge["amount"] - charge["amount_refunded"]
-        word, tone = {"succeeded": "paid"}.get(charge["status"], charge["status"]), PAYMENT_TONES[charge["status"]]
+        tone = PAYMENT_TONES[charge["status"]]
         notes = []
         if charge["amount_refunded"]:
             notes.append(f"refunded {money_text(charge['amount_refunded'], charge['currency'])}")
         if dispute:
-            notes.append(f"dispute {dispute['status'].replace('_', ' ')}")
+            word = str(dispute["status"])
+            notes.append(f"dispute {DISPUTES.get(word, word.replace('_', ' '))}")
         is_open = dispute is not None and dispute["status"] in ("needs_response", "under_review")
+        is_inquiry = dispute is not None and dispute["status"].startswith("warning_needs")
         return {
             "id": charge["id"],
             "when": moment(charge["created"]),
@@ -173,12 +180,13 @@ class ShopView:
             "for": charge["description"] or "One-off purchase",
             "amount": money_text(charge["amount"], charge["currency"]),
             "half": money_text(left // 2, charge["currency"]).split()[0],
-            "word": word,
+            "word": "paid" if charge["status"] == "succeeded" else charge["status"],
             "tone": "bad" if is_open else "off" if paid and not left else tone,
             "notes": ", ".join(notes),
             "refundable": paid and left > 0 and not is_open,
             "disputable": paid and left > 0 and dispute is None,
             "dispute": dispute["id"] if dispute and is_open else None,
+            "inquiry": dispute["id"] if dispute and is_inquiry else None,
         }
 
     def _customer(self, customer: Doc) -> Doc:
