@@ -89,7 +89,7 @@ def test_a_partner_fills_in_the_onboarding_page(shop: Shop) -> None:
     with httpx.Client() as browser:
         opened = browser.get(link.url)
         page = browser.get(shop.url + opened.headers["location"])
-        assert "Still needed" in page.text
+        assert "Get paid by Sample merchant" in page.text
         token = page.text.partition('name="token" value="')[2].partition('"')[0]
         form = {"token": token, "do": "submit", "first_name": "Sample", "last_name": "Partner"}
         assert "Please fill in: e-mail" in browser.post(str(page.url), data=form).text

@@ -199,7 +199,7 @@ class Connect(Payouts):
         answers = dict.fromkeys(needed(doc), "given") | doc["_given"] | {"business_type": "given"}
         terms = {**doc["tos_acceptance"], "date": self.now}
         who = doc["business_type"] or "individual"
-        before |= target.alter(doc, _given=answers, tos_acceptance=terms, business_type=who)
+        before |= target.alter(doc, _given=answers, _asked=None, tos_acceptance=terms, business_type=who)
         if not doc["external_accounts"]["data"]:
             before |= target.add_external_account(bank or {})
         target.alter(doc, _forced=dict.fromkeys(doc["_requested"], "pending") if pending else {})

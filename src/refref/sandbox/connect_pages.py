@@ -11,7 +11,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from refref.sandbox.answers import as_json
 from refref.sandbox.errors import StripeError
@@ -44,6 +45,7 @@ class ConnectPages:
             Route("/express/{token}", self.express, methods=["GET"]),
             Route("/oauth/authorize", self.authorize, methods=both),
             Route("/express/oauth/authorize", self.authorize, methods=both),
+            Mount("/_static", StaticFiles(directory=Path(__file__).with_name("static"))),
         ]
 
     def _html(self, page: str, status: int = 200, **values: Any) -> Response:
@@ -115,7 +117,7 @@ class ConnectPages:
             platform=asked_by,
             account=account["id"],
             done=account["details_submitted"],
-            due=[name.replace(".", " ").replace("_", " ") for name in account["requirements"]["currently_due"]],
+            asked=[name.replace(".", " ").replace("_", " ") for name in (account["_asked"] or {}).get("fields", ())],
             values={k: v or "" for k, v in values.items()},
             said=said,
         )
