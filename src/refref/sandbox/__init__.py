@@ -16,9 +16,12 @@ called `customer`, `price`, ... take ids. Amounts are Stripe's minor units. A re
 `refref.sandbox.errors.StripeError` (status, code, param, message). Times: `advance` takes unix seconds, an ISO string
 or a datetime.
 
-Cards: `"visa"` (4242..., pays), `"mastercard"`, `"amex"` (own fingerprints), `"declined"` (4000...0002, always
-declined), `"sepa"` (asynchronous: pending until `settle_session`), `"disputed"`, `"inquired"` (pays and is disputed,
-or inquired about, at once). Any other word is a card that pays and whose fingerprint is made from it.
+Cards (`refref.sandbox.cards` has all, with their numbers and tokens): `"visa"` (4242..., pays), `"debit"`,
+`"mastercard"`, `"amex"`, `"discover"` (own fingerprints); `"declined"`, `"insufficient_funds"`, `"lost"`, `"stolen"`,
+`"blocked"`, `"expired"`, `"incorrect_cvc"`, `"processing_error"` (declined with that code); `"3ds"` (the buyer must
+authenticate); `"sepa"`, `"ach"`, `"bacs"` (bank debits: pending until settled); `"disputed"`, `"not_received"`,
+`"inquired"` (pays and is disputed, or inquired about, at once); `"refund_pending"`, `"refund_fails"`; `"none"` (nothing
+to pay with). Any other word is a card that pays and whose fingerprint is made from it.
 
 Methods, and below each what it emits, in this order (in brackets: only in some cases):
 
@@ -26,7 +29,16 @@ create_product(name, *, id=None, metadata=None)
     product.created
 create_price(product, currency, unit_amount, *, interval=None, interval_count=1, id=None,
         tax_behavior="unspecified", metadata=None)
-    price.created; `interval` day, week, month, year or None for one-off
+    price.created; `interval` day, week, month, year or None for one-off. Instead of unit_amount:
+    unit_amount_decimal="0.5", tiers=[{"up_to": 5 or "inf", "unit_amount", "flat_amount"}] with tiers_mode= graduated or
+    volume, custom_unit_amount={"minimum", "maximum", "preset"} (the buyer chooses). options={"eur": {"unit_amount": 1}}
+    sells in other currencies; transform_quantity={"divide_by": 10, "round": "up"} in packages; lookup_key=, nickname=
+update_catalog("price" or "product" or "tax_rate" or "coupon" or "shipping_rate", id, {"active": False, ...})
+    price.updated, ...; nothing for a shipping rate
+delete_product(product)
+    product.deleted; refused while it has prices
+create_shipping_rate(amount, currency, *, name="Shipping", tax_behavior="unspecified", options=None, metadata=None)
+    nothing; `options`: {"usd": 600}
 create_tax_rate(rate_bps, *, inclusive, name="Tax")
     tax_rate.created
 create_coupon(*, percent_off=None, amount_off=None, currency=None, duration="once", duration_in_months=None,
@@ -38,21 +50,24 @@ create_promotion_code(coupon, code, *, customer=None, max_redemptions=None, expi
     promotion_code.created
 update_promotion_code(promotion_code, *, active=None, metadata=None)
     promotion_code.updated
-create_customer(*, email=None, name=None, id=None, metadata=None, card="visa", country=None)
+create_customer(*, email=None, name=None, id=None, metadata=None, card="visa", country=None, test_clock=None)
     customer.created
 update_customer(customer, **changes)
     customer.updated; `metadata` merges; `card=` changes the default card, `country=` the address
 delete_customer(customer)
     customer.subscription.deleted for each live one, customer.deleted
 credit_customer(customer, amount, *, currency="usd", description=None, metadata=None)
-    customer.updated; amount **negative** = credit; returns the customer_balance_transaction
+    customer.updated; amount **negative** = credit; returns the customer_balance_transaction. One balance for each
+    currency (`invoice_credit_balance`, whose sign is the other way round); `balance` is that of the customer's currency
 checkout(*, mode, line_items, customer=None, **more)
     nothing; returns the open session. `line_items`: `[{"price": id, "quantity": 1}]` or `price_data`. `more`:
     customer_email, customer_creation ("always"/"if_required"), client_reference_id, metadata, payment_intent_data,
     subscription_data ({"metadata", "trial_period_days"}), invoice_creation ({"enabled": True}), discounts
     ([{"promotion_code": id}] or [{"coupon": id}]), allow_promotion_codes, tax_rate (id, all lines), shipping
-    (amount), success_url, cancel_url, expires_at, presentment_currency (adaptive pricing, one-off only)
-pay_session(session, *, card="visa", email=None, name=None, promotion_code=None)
+    (amount), shipping_options ([{"shipping_rate": id}], the first is chosen), currency (of a price with several),
+    setup_intent_data, success_url, cancel_url, expires_at, presentment_currency (adaptive pricing, one-off only)
+pay_session(session, *, card="visa", email=None, name=None, promotion_code=None, custom_amount=None,
+        shipping_rate=None)
     payment, no invoice: [customer.created], payment_intent.created, charge.succeeded, charge.updated,
     payment_intent.succeeded, checkout.session.completed. With invoice_creation, before the session:
     invoiceitem.created, invoice.created, .finalized, .paid, .payment_succeeded, invoice_payment.paid. Subscription:
@@ -60,33 +75,60 @@ pay_session(session, *, card="visa", email=None, name=None, promotion_code=None)
     trial), invoice.created, .finalized, payment_intent.created, charge.succeeded, charge.updated,
     payment_intent.succeeded, invoice.paid, .payment_succeeded, invoice_payment.paid, customer.subscription.updated,
     checkout.session.completed. Nothing to pay: payment_status `no_payment_required`, no payment events,
-    invoice.paid of 0. Setup: setup_intent.created, .succeeded, checkout.session.completed. Card "sepa" (mode
-    payment): payment_intent.created, .processing, charge.pending, checkout.session.completed with payment_status
-    unpaid
+    invoice.paid of 0. Setup: setup_intent.created, [payment_method.attached], setup_intent.succeeded,
+    checkout.session.completed. Bank debits: payment_intent.created, .processing, charge.pending,
+    checkout.session.completed with payment_status unpaid. Card "3ds" authenticates on the page:
+    payment_intent.requires_action goes before the charge
 settle_session(session, *, succeeded=True)
     charge.succeeded, charge.updated, payment_intent.succeeded, [invoice events],
     checkout.session.async_payment_succeeded; or charge.failed, payment_intent.payment_failed,
     checkout.session.async_payment_failed
 expire_session(session)
     checkout.session.expired
+create_payment_link(line_items, *, metadata=None, allow_promotion_codes=False, after_completion=None,
+        payment_intent_data=None, subscription_data=None, invoice_creation=None, shipping_options=(),
+        completed_sessions_limit=None, customer_creation="if_required")
+update_payment_link(payment_link, *, active, metadata, allow_promotion_codes, inactive_message)
+    payment_link.created; payment_link.updated
+visit_payment_link(payment_link, *, client_reference_id, prefilled_email, prefilled_promo_code)
+    nothing; what GET /buy/{link}?client_reference_id=... does: a new session with `payment_link`, to be paid by
+    `pay_session`. A reference or code that cannot be used is left out, as Stripe does
 sell(*, price, quantity=1, customer=None, card="visa", email=None, name=None, promotion_code=None, **more)
     `checkout` and `pay_session` in one; mode from the price; returns the session
 create_payment_intent(amount, currency, *, customer=None, card="visa", confirm=True, capture=True,
-        metadata=None, description=None)
+        off_session=False, metadata=None, description=None)
     payment_intent.created, charge.succeeded, charge.updated, payment_intent.succeeded; a declined card:
-    charge.failed, payment_intent.payment_failed and raises 402
+    charge.failed, payment_intent.payment_failed and raises 402. Card "3ds": payment_intent.requires_action; with
+    off_session=True then .payment_failed and 402. Bank debits: .processing, charge.pending
+authenticate(payment_intent, *, succeeded=True)
+    of one that is `requires_action` (the page /authenticate/{id} does it): the charge's events and those of what it
+    pays for; else payment_intent.payment_failed
+settle_payment(payment_intent, *, succeeded=True)
+    of one that is `processing`: charge.succeeded, charge.updated, payment_intent.succeeded and the events of its
+    invoice or session; or charge.failed, payment_intent.payment_failed, invoice.payment_failed, ...
 capture_payment_intent(payment_intent)
     charge.captured, charge.updated, payment_intent.succeeded; of one made with `capture=False`, which at first
     emits charge.succeeded (captured false) and payment_intent.amount_capturable_updated only
 create_payment_method(card, *, customer=None), attach_payment_method(payment_method, customer)
     payment_method.attached once it has a customer, who pays with it from then on
+detach_payment_method(payment_method), update_payment_method(payment_method, metadata)
+    payment_method.detached; payment_method.updated. Who has none left pays with "none"
+create_setup_intent(*, customer=None, card=None, confirm=False, metadata=None)
+confirm_setup_intent(setup_intent, *, card=None), authenticate_setup(setup_intent, *, succeeded=True)
+cancel_setup_intent(setup_intent, *, reason=None)
+    setup_intent.created; [payment_method.attached], setup_intent.succeeded, or .requires_action ("3ds"), or
+    .setup_failed (and 402 for a declining card); setup_intent.canceled
 create_charge(amount, currency, *, customer=None, card="visa", metadata=None, description=None)
     charge.succeeded, charge.updated; a bare charge, payment_intent null
 subscribe(customer, *, price=None, items=None, quantity=1, trial_days=None, coupon=None, promotion_code=None,
         tax_rate=None, metadata=None, collection_method="charge_automatically", card=None)
     as the subscription part of pay_session (created as active, without the session); a declined card leaves it
     `incomplete` with charge.failed, payment_intent.payment_failed, invoice.payment_failed; `send_invoice` leaves
-    the invoice open
+    the invoice open. More: trial_end, discounts, currency, billing_cycle_anchor (the time until then is prorated),
+    proration_behavior, cancel_at, cancel_at_period_end, days_until_due, description, add_invoice_items,
+    payment_behavior ("default_incomplete": confirm the payment intent), missing_payment_method ("pause", "cancel":
+    what becomes of a trial that ends with nothing to pay with). "3ds": incomplete with
+    payment_intent.requires_action, invoice.payment_failed, invoice.payment_action_required. Bank debits: active
 change_subscription(subscription, *, price=None, quantity=None, item=None, proration_behavior="create_prorations",
         scheduled=False, metadata=None)
     customer.subscription.updated with previous_attributes; `always_invoice`: invoiceitem.created for credit and
@@ -94,6 +136,16 @@ change_subscription(subscription, *, price=None, quantity=None, item=None, prora
     with the balance); `create_prorations`: invoiceitem.created twice, billed at the next renewal. `scheduled=True`:
     request.id null, subscription_schedule.updated is not emitted. Without item the first item changes; another
     interval starts a new period now
+change_items(subscription, changes, *, proration_behavior="create_prorations", proration_date=None)
+    as change_subscription, for several items: `[{"id", "price", "quantity", "deleted", "metadata", "tax_rates"}]`;
+    one without id is new. A tiered price has one invoice line for each tier it reaches
+update_subscription(subscription, *, metadata, description, collection_method, days_until_due, default_tax_rates,
+        cancel_at, missing_payment_method, card)
+    customer.subscription.updated
+change_trial(subscription, trial_end), restart_cycle(subscription, *, proration_behavior="create_prorations")
+    customer.subscription.updated and, when the trial ends (None) or the cycle restarts now, the invoice's events
+set_discounts(subscription, discounts)
+    as set_discount, for a list: `{"discount": id}` keeps one
 set_discount(subscription, *, coupon=None, promotion_code=None)
     customer.discount.created (deleted first if there was one), customer.subscription.updated; neither given:
     removes
@@ -104,22 +156,52 @@ keep_subscription(subscription)
 pause_subscription(subscription, *, behavior="void")
 resume_subscription(subscription)
     customer.subscription.updated (pause_collection; renewal invoices are voided, kept as draft or marked
-    uncollectible by behavior)
-cancel_subscription(subscription, *, at_period_end=False)
-    customer.subscription.deleted; at period end: customer.subscription.updated now, .deleted by `advance`
+    uncollectible by behavior; resumes_at= lets the clock resume). Of one that is `paused`: .updated, .resumed and a
+    new period with its invoice
+cancel_subscription(subscription, *, at_period_end=False, prorate=False, invoice_now=False)
+    customer.subscription.deleted; at period end: customer.subscription.updated now, .deleted by `advance`.
+    prorate: invoiceitem.created (the credit); invoice_now: the invoice's events
+create_schedule(customer, phases, *, start_at=None, end_behavior="release", from_subscription=None, metadata=None)
+update_schedule(schedule, *, phases=None, end_behavior=None, metadata=None)
+release_schedule(schedule), cancel_schedule(schedule)
+    subscription_schedule.created, then the subscription's events when it starts now; .updated; .released;
+    customer.subscription.deleted, .canceled. Phases: `{"items", "end_date" or "iterations" or "duration",
+    "discounts", "trial_end", "proration_behavior", "metadata"}`. At the end of a phase the clock (request.id null):
+    customer.subscription.updated, [proration], subscription_schedule.updated, before the renewal of the same instant;
+    at the last one .released, or .completed and customer.subscription.deleted
 advance(to)
 advance_by(*, days=0, hours=0, months=0)
     everything due until then, in order of time (request.id null): customer.subscription.trial_will_end (3 days
     before), renewals (customer.subscription.updated, invoice.created, .finalized, payment, invoice.paid,
     .payment_succeeded, invoice_payment.paid, at the same instant), ends at period end, incomplete_expired after 23
     h, checkout.session.expired after 24 h
+set_billing(*, draft_seconds=None, retry_days=None, after_retries=None, settle_days=None)
+    nothing; draft_seconds=3600 leaves renewals' invoices in draft for an hour, retry_days=[3, 5, 7] tries failed
+    payments again (invoice.payment_failed with attempt_count and next_payment_attempt each time; a success as in
+    pay_invoice) and in the end makes the subscription past_due, unpaid (customer.subscription.updated) or canceled
+    (.deleted); settle_days=5 lets the clock settle bank debits
+create_test_clock(frozen_at, *, name=None), advance_test_clock(clock, to), delete_test_clock(clock)
+    test_helpers.test_clock.created; .advancing, all that falls due for its customers, .ready; customer.deleted and
+    the ends of their subscriptions, .deleted. `create_customer(test_clock=id)` lives at that time only; `advance` does
+    not move it. `advance_test_clock` answers with the clock while it advances; it is ready when the call returns
+preview_invoice(customer=None, *, subscription=None, items=(), invoice_items=(), proration_behavior=...,
+        cancel_now=False, discounts=None)
+    nothing: the change is really made, its invoice noted and everything put back
 create_invoice(customer, items, *, currency="usd", metadata=None, tax_rate=None, coupon=None, promotion_code=None,
         collection_method="send_invoice", shipping=0, finalize=True, description=None)
     invoiceitem.created for each, invoice.created, .finalized; open, to be paid. `items`: `[{"amount": 500,
     "description": "x"}]` or `[{"price": id, "quantity": 2}]`
 add_invoice_item(customer, *, amount=None, price=None, quantity=1, currency="usd", description=None,
         subscription=None, metadata=None)
-    invoiceitem.created; goes on the customer's next invoice of that currency
+    invoiceitem.created; goes on the customer's next invoice of that currency, or with invoice= on that draft
+    (invoice.updated). More: tax_rates (ids), discountable, period
+add_lines(invoice, lines), update_lines(invoice, {line: changes}), remove_lines(invoice, lines, *, delete_items=True)
+    of a draft: [invoiceitem.created, .deleted], invoice.updated
+update_invoice(invoice, *, description, metadata, footer, discounts, default_tax_rates, shipping, ...)
+update_invoice_item(item, *, amount, quantity, description, metadata), delete_invoice_item(item)
+delete_invoice(invoice), send_invoice(invoice)
+    invoice.updated; [invoice.updated]; [invoice.updated], invoiceitem.deleted; invoiceitem.deleted, invoice.deleted;
+    [invoice.finalized], invoice.sent
 finalize_invoice(invoice)
     invoice.finalized; invoice.paid when nothing is due
 pay_invoice(invoice, *, amount=None, card=None, out_of_band=False)
@@ -142,7 +224,7 @@ void_credit_note(credit_note)
     credit_note.voided; open invoice: the amount is due again
 refund(payment, *, amount=None, reason=None, status="succeeded", metadata=None)
     refund.created, charge.refunded. `payment`: charge, payment intent, invoice or session id. status may be
-    `pending`
+    `pending`; when it is not given the card says (`"refund_fails"`: the events of fail_refund follow)
 settle_refund(refund)
     refund.updated, charge.refund.updated (pending to succeeded)
 fail_refund(refund)
@@ -151,6 +233,8 @@ dispute(payment, *, amount=None, reason="fraudulent", inquiry=False)
     charge.dispute.created, charge.dispute.funds_withdrawn; inquiry: created with warning_needs_response only
 update_dispute(dispute, status)
     charge.dispute.updated; from warning_* to needs_response also .funds_withdrawn
+submit_evidence(dispute, evidence, *, submit=True, metadata=None)
+    charge.dispute.updated; with uncategorized_text winning_evidence or losing_evidence the events of close_dispute
 close_dispute(dispute, status)
     charge.dispute.closed; `won`: also .funds_reinstated if withdrawn; `lost`, `warning_closed`, `prevented` (money
     comes back if it was withdrawn)
@@ -226,8 +310,8 @@ create_webhook_endpoint(url, *, enabled_events=("*",), connect=False, api_versio
 An event is a snapshot: later changes do not reach it. `request` is `{"id": "req_...", "idempotency_key": ...}` for
 what an API caller or the python method did, `{"id": None, "idempotency_key": None}` for what the clock or the buyer
 did. The API lists events of the last 30 days only, as Stripe does; `sb.events` keeps all. Differences from Stripe on
-purpose: a renewal is finalised and paid in the instant it is created; no minimum charge; no automatic payment retries
-(call `pay_invoice`); one customer balance, in the customer's first currency.
+purpose: unless `set_billing` says otherwise a renewal is finalised and paid in the instant it is created and a failed
+payment is not tried again; no minimum charge; no metered usage, no quotes; automatic tax in Checkout only (10 %).
 """
 
 from refref.sandbox.state import Sandbox

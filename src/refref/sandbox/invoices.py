@@ -203,6 +203,7 @@ class Invoices(Refunds):
             "collection_method": collection_method,
             "description": description,
             "discounts": [d["id"] for d in discounts],
+            "test_clock": customer.get("test_clock"),
             "default_tax_rates": [copy_of(self.find("tax_rate", r)) for r in rates],
             "due_date": self.now + (days_until_due or 30) * DAY if collection_method == "send_invoice" else None,
             "metadata": merged({}, metadata),
