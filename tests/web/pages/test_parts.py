@@ -142,7 +142,7 @@ def test_a_status_says_when_it_changes() -> None:
     until = datetime(2026, 12, 24, tzinfo=UTC)
     assert status_of("pending", until).change == "until 24 Dec 2026"
     assert status_of("payable", until).change == "since 24 Dec 2026"
-    assert status_of("held", until).change == "until the dispute is decided"
+    assert status_of("held", until).change == "until a dispute or a person decides"
 
 
 def test_small_words() -> None:
