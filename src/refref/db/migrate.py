@@ -3,7 +3,7 @@
 from pathlib import Path
 
 HERE = Path(__file__).parent / "migrations"
-HEAD = "0004"
+HEAD = "0005"
 
 
 def upgrade(dsn: str) -> None:
