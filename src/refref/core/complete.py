@@ -89,7 +89,7 @@ def complete(
         outcome, own = _reward(candidate, claim, totals, tallies, is_held)
         outcomes.append(outcome)
         given.extend(own)
-        if claim.caps:
+        if program.outline.cap_currencies:
             tallies.extend(tally for item in own for tally in _earned(candidate, claim, item))
     final = _with_outcomes(decision, tuple(outcomes), bool(given))
     return Completed(final, tuple(given), tuple(tallies))
@@ -152,7 +152,7 @@ def _reward(
         left = _after_caps(candidate, claim, item, totals, earlier, notes) if claim.caps else part
         item = msgspec.structs.replace(item, amount=left)
         given.append(item)
-        earlier.extend(_earned(candidate, claim, msgspec.structs.replace(item, reversed=_target(claim, left))))
+        earlier.extend(_earned(candidate, claim, item))  # whole: what is taken back is known with all shares
     whole = sum(item.amount for item in given)
     if whole <= 0:
         return _refusal(claim, "cap_reached", notes, option), []
@@ -323,9 +323,9 @@ def _earned(candidate: Candidate, claim: Claim, item: Given) -> list[Tally]:
     decision = candidate.decision
     net = item.amount - item.reversed
     amounts = {item.currency: net}
-    for room in claim.caps:
-        if room.rate:
-            amounts[converted_currency(room.currency, item.currency)] = convert(net, rate_of_note(room.rate))
+    for note in claim.counted_in:
+        rate = rate_of_note(note)
+        amounts[converted_currency(rate.target, item.currency)] = convert(net, rate)
     return [
         Tally(
             decision.program_id, decision.payment_key, item.rule_id, item.beneficiary_id, decision.referee_id,

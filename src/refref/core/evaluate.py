@@ -24,6 +24,7 @@ from refref.core.sales import Sale, SaleStatus
 from refref.core.situation import Cycle, Situation, default_currency
 from refref.core.values import rate_for
 
+_ALL = "all"
 _SELF = frozenset(("self_email", "self_card"))
 Policy = tuple[str, int, int | None]  # customers, window from the click, window from the sign-up
 
@@ -168,11 +169,12 @@ def _payment_reason(course: Course, terms: CompiledTerms, sale: Sale, base: Base
 def _count_sale(
     course: Course, terms: CompiledTerms, sale: Sale, base: Base, reversal: Reversal, refused: Mapping[int, str]
 ) -> Candidate:
-    is_new_cycle = terms.terms.restart == "new_cycle" and sale.subscription_id is not None
-    cycle = course.cycles.setdefault((sale.subscription_id or "") if is_new_cycle else "", Cycle())
-    if cycle.first_at is None:
-        cycle.first_at = sale.paid_at
-    cycle.number += 1
+    of_all = course.cycles.setdefault(_ALL, Cycle())
+    own = course.cycles.setdefault(sale.subscription_id or "", Cycle())
+    for counting in (of_all, own):
+        counting.first_at = sale.paid_at if counting.first_at is None else counting.first_at
+        counting.number += 1
+    cycle = own if terms.terms.restart == "new_cycle" else of_all
     of_subscription = 0
     if sale.subscription_id is not None:
         of_subscription = course.numbers.get(sale.subscription_id, 0) + 1
@@ -180,7 +182,8 @@ def _count_sale(
     kinds = kinds_of(sale, course.referee, cycle.number, of_subscription)
     situation = Situation(
         course.program, terms, course.binding, course.referee, course.config,
-        cycle=cycle, kinds=kinds, is_new=not course.has_paid_before, sale=sale, base=base, reversal=reversal,
+        cycle=cycle, cycles=(of_all, own), kinds=kinds, is_new=not course.has_paid_before,
+        sale=sale, base=base, reversal=reversal,
     )  # fmt: skip
     outcomes, claims = apply_rules(situation, _standing(course, sale.ids, refused))
     course.counted += 1
@@ -196,7 +199,7 @@ def _count_sale(
         referral=1 if course.counted == 1 else -1,
         is_undone=reversal.is_whole,
         is_by_code=_is_by_code(course.binding),
-        revenue=_revenue(program.revenue_currency, situation, reversal) if program.is_shared else 0,
+        revenue=_revenue(program.outline.revenue_currency, situation, reversal) if program.is_shared else 0,
         is_held=reversal.is_held,
         approval=_verdict(course, sale.ids),
     )
@@ -300,12 +303,12 @@ def _judge_happening(course: Course, happening: Happening) -> Candidate:
     claims: tuple[Claim, ...] = ()
     currency = happening.currency
     if not reason:
+        cycle = course.cycles.setdefault(_ALL, Cycle())
         situation = Situation(
             program, terms, binding, course.referee, course.config,
-            cycle=course.cycles.get("") or Cycle(), kinds=frozenset((happening.kind,)),
+            cycle=cycle, cycles=(cycle,), kinds=frozenset((happening.kind,)),
             is_new=not course.has_paid_before, happening=happening,
         )  # fmt: skip
-        course.cycles.setdefault("", situation.cycle)
         outcomes, claims = apply_rules(situation, _standing(course, (happening.key,), refused))
         currency = currency or next((claim.currency for claim in claims), "")
     decision = Decision(

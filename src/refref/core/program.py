@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import msgspec
 
 from refref.core.attribution import CodeOwner
-from refref.core.compiled import SHARED_CHECKS, CompiledTerms, Window, compiled
+from refref.core.compiled import SHARED_CHECKS, CompiledTerms, compiled
 from refref.core.rates import RateBook
-from refref.core.terms import TermsVersion
+from refref.core.terms import CurrencyTerms, TermsVersion
 
 
 class Profile(msgspec.Struct, frozen=True, gc=False):
@@ -72,35 +72,69 @@ class Program(msgspec.Struct, frozen=True, gc=False):
         return any(start <= instant and (end is None or instant < end) for start, end in self.pauses)
 
     @property
+    def outline(self) -> Outline:
+        """What its versions have in common, or need together."""
+        return outline_of(self.terms)
+
+    @property
     def is_shared(self) -> bool:
         """Whether what a payment earns may depend on other customers' payments, under any version."""
-        return any(compiled(version).is_shared for version in self.terms)
+        return self.outline.is_shared
 
-    @property
-    def converts(self) -> bool:
-        """Whether some version converts at the day's rate."""
-        return any(version.terms.currency.conversion == "daily" for version in self.terms)
 
-    @property
-    def judges_referrals(self) -> bool:
-        """Whether some version asks for checks that look at a participant's other referrals."""
-        versions = [compiled(version) for version in self.terms]
-        return any(version.fraud[check] != "off" for version in versions for check in SHARED_CHECKS)
+class Outline:
+    """What the versions of one program's terms need together.
 
-    @property
-    def windows(self) -> tuple[Window, ...]:
-        """Every sum that some version looks at."""
-        found = {window.key: window for version in self.terms for window in compiled(version).windows}
-        return tuple(found.values())
+    `windows`: every sum that some version looks at; `cap_currencies`: for each cap, the currency in which others count
+    and those it names; `judges_referrals`: whether checks look at a participant's other referrals; `converts`: at the
+    day's rate; `revenue_currency`: of the newest terms with tiers by revenue.
+    """
 
-    @property
-    def revenue_currency(self) -> str:
-        """The currency in which revenue is added up: of the newest terms with tiers by revenue."""
-        for version in reversed(self.terms):
-            for rule in version.terms.rules:
-                if rule.tiers is not None and rule.tiers.by == "revenue":
-                    return rule.tiers.currency
-        return ""
+    __slots__ = ("cap_currencies", "converts", "is_shared", "judges_referrals", "revenue_currency", "windows")
+
+    def __init__(self, versions: tuple[TermsVersion, ...]) -> None:
+        made = [compiled(version) for version in versions]
+        self.is_shared = any(version.is_shared for version in made)
+        self.converts = any(version.terms.currency.conversion == "daily" for version in made)
+        self.judges_referrals = any(version.fraud[check] != "off" for version in made for check in SHARED_CHECKS)
+        self.windows = tuple({window.key: window for version in made for window in version.windows}.values())
+        self.cap_currencies = tuple(
+            {
+                (source_currency(cap.amounts, version.terms.currency), tuple(sorted(cap.amounts)))
+                for version in made
+                for cap in version.terms.caps
+            }
+        )
+        self.revenue_currency = next(
+            (
+                rule.tiers.currency
+                for version in reversed(versions)
+                for rule in version.terms.rules
+                if rule.tiers is not None and rule.tiers.by == "revenue"
+            ),
+            "",
+        )
+
+
+_outlines: dict[int, tuple[tuple[TermsVersion, ...], Outline]] = {}
+_MOST_OUTLINES = 1024
+
+
+def outline_of(versions: tuple[TermsVersion, ...]) -> Outline:
+    """The outline of these versions; the same object for the same versions."""
+    known = _outlines.get(id(versions))
+    if known is not None and known[0] is versions:
+        return known[1]
+    if len(_outlines) >= _MOST_OUTLINES:
+        _outlines.clear()
+    made = Outline(versions)
+    _outlines[id(versions)] = (versions, made)
+    return made
+
+
+def source_currency(amounts: Mapping[str, int], terms: CurrencyTerms) -> str:
+    """From which of its amounts a value or a cap is converted."""
+    return terms.base if terms.base in amounts else min(amounts)
 
 
 class Review(msgspec.Struct, frozen=True, gc=False):

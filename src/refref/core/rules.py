@@ -8,12 +8,13 @@ from typing import NamedTuple
 from refref.core.base import LineFilter
 from refref.core.claims import CapRoom, Claim, Option
 from refref.core.compiled import CompiledEvent, CompiledRule
+from refref.core.conversions import Happening
 from refref.core.decisions import Note, RuleOutcome
 from refref.core.facts import Line
 from refref.core.periods import add_days, add_months
 from refref.core.rates import Rate
 from refref.core.situation import Situation
-from refref.core.values import cap_room, rate_for, rate_note, worth_of
+from refref.core.values import cap_room, counted_in, rate_for, rate_note, worth_of
 
 Chosen = frozenset[int] | None  # places of lines; None: every line that the terms let through
 
@@ -50,15 +51,30 @@ def apply_rules(situation: Situation, standing: Standing) -> tuple[tuple[RuleOut
             outcomes.append(RuleOutcome(result.rule_id, "claimed"))
         else:
             outcomes.append(result)
+    _meet_the_others(situation, standing, met)
     return tuple(outcomes), tuple(claims)
+
+
+def _meet_the_others(situation: Situation, standing: Standing, met: dict[int, Met]) -> None:
+    """Count the events that no rule asked about here: a rule of later terms or dates may ask who was first."""
+    happening = situation.happening
+    for compiled in situation.terms.events.values():
+        if id(compiled) in met or compiled.is_money != (happening is None):
+            continue
+        if happening is not None and not _is_of_event(compiled, happening):
+            continue
+        _meet(compiled, situation, standing, met)
 
 
 def _concerns(rule: CompiledRule, situation: Situation) -> bool:
     """Whether a conversion without a payment is what this rule's event is about."""
     happening = situation.happening
-    if rule.event is None or happening is None or rule.event.event.kind != happening.kind:
-        return False
-    return happening.kind != "custom" or rule.event.event.event_id == happening.event_id
+    return rule.event is not None and happening is not None and _is_of_event(rule.event, happening)
+
+
+def _is_of_event(compiled: CompiledEvent, happening: Happening) -> bool:
+    event = compiled.event
+    return event.kind == happening.kind and (happening.kind != "custom" or event.event_id == happening.event_id)
 
 
 def _refused(rule: CompiledRule, reason: str, because: str = "") -> RuleOutcome:
@@ -107,15 +123,19 @@ def _met(rule: CompiledRule, situation: Situation, standing: Standing, met: dict
             return Met("no_rule_applies")
         refused = standing.refused_by_policy.get(0, "")
         return Met(refused, "", None, number - 1 if on == "recurring" else number)
-    known = met.get(id(rule.event))
-    if known is None:
-        known = _judge_event(rule.event, situation, standing)
-        if not known.reason:
-            count = situation.cycle.met.get(rule.event.event.event_id, 0) + 1
-            situation.cycle.met[rule.event.event.event_id] = count
-            known = known._replace(times=count)
-        met[id(rule.event)] = known
-    return known
+    return met.get(id(rule.event)) or _meet(rule.event, situation, standing, met)
+
+
+def _meet(compiled: CompiledEvent, situation: Situation, standing: Standing, met: dict[int, Met]) -> Met:
+    """Judge an event once for a conversion, and count it in both cycles where it is met."""
+    judged = _judge_event(compiled, situation, standing)
+    if not judged.reason:
+        event_id = compiled.event.event_id
+        for cycle in situation.cycles:
+            cycle.met[event_id] = cycle.met.get(event_id, 0) + 1
+        judged = judged._replace(times=situation.cycle.met[event_id])
+    met[id(compiled)] = judged
+    return judged
 
 
 def _judge_event(compiled: CompiledEvent, situation: Situation, standing: Standing) -> Met:
@@ -278,6 +298,7 @@ def _priced(rule: CompiledRule, situation: Situation, standing: Standing, chosen
         is_rejected=verdict == "rejected",
         pays=pays,
         pays_rate=pays_note,
+        counted_in=counted_in(pays or currency, situation) if situation.program.outline.cap_currencies else (),
     )
 
 

@@ -125,7 +125,7 @@ def _judge_referrals_whole(
     for place, candidate in enumerate(candidates):
         decision = candidate.decision
         program = programs.get(decision.program_id)
-        if program is None or not program.judges_referrals or place in todo or not candidate.referral:
+        if program is None or not program.outline.judges_referrals or place in todo or not candidate.referral:
             continue
         if (decision.program_id, decision.referee_id) in again:
             look.todo[scope].append(place)
@@ -145,9 +145,9 @@ def _owners(candidate: Candidate) -> list[Owner]:
 def _leave_out_what_nobody_looks_at(look: Look, programs: Mapping[str, Program]) -> None:
     for owner in list(look.since):
         program = programs.get(owner[0])
-        measures = {window.measure for window in program.windows} if program else set()
+        measures = {window.measure for window in program.outline.windows} if program else set()
         wanted = OF_PROGRAM if owner[1] == "" else OF_OWNER
-        if not measures & wanted and not (owner[1] and program is not None and program.judges_referrals):
+        if not measures & wanted and not (owner[1] and program is not None and program.outline.judges_referrals):
             del look.since[owner]
 
 

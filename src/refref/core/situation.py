@@ -21,7 +21,10 @@ _NOBODY = Participant("")
 
 
 class Cycle:
-    """The counted payments of one earning cycle so far, and how often each qualifying event was met in it."""
+    """The counted payments of one earning cycle so far, and how often each qualifying event was met in it.
+
+    Each payment counts in two: that of all payments, and that of its subscription; the terms say which one matters.
+    """
 
     __slots__ = ("first_at", "met", "number")
 
@@ -44,6 +47,7 @@ class Situation:
         "config",
         "currency",
         "cycle",
+        "cycles",
         "happening",
         "is_new",
         "key",
@@ -66,6 +70,7 @@ class Situation:
         config: Config,
         *,
         cycle: Cycle,
+        cycles: tuple[Cycle, ...],
         kinds: frozenset[str],
         is_new: bool,
         sale: Sale | None = None,
@@ -79,6 +84,7 @@ class Situation:
         self.referee = referee
         self.config = config
         self.cycle = cycle
+        self.cycles = cycles  # all that this conversion counts in
         self.kinds = kinds
         self.is_new = is_new
         self.sale = sale

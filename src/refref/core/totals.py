@@ -66,7 +66,9 @@ class Totals:
     __slots__ = ("_sums", "_whole", "_windows", "firsts")
 
     def __init__(self, programs: Iterable[Program]) -> None:
-        self._windows: dict[str, tuple[Window, ...]] = {program.program_id: program.windows for program in programs}
+        self._windows: dict[str, tuple[Window, ...]] = {
+            program.program_id: program.outline.windows for program in programs
+        }
         self._sums: dict[_Key, dict[str, int]] = {}
         self._whole: dict[_Key, int] = {}
         self.firsts: dict[tuple[str, str], Firsts] = {}

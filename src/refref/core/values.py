@@ -10,6 +10,7 @@ from refref.core.compiled import CompiledCap, CompiledRule
 from refref.core.conversions import plan_line
 from refref.core.decisions import Note
 from refref.core.money import currency_rule
+from refref.core.program import source_currency
 from refref.core.rates import Missing, Rate, Rates, TableRates, convert, day_of, stripe_rate
 from refref.core.situation import Situation
 from refref.core.terms import CurrencyTerms, Value
@@ -113,11 +114,6 @@ def fixed_amount(amounts: Mapping[str, int], currency: str, situation: Situation
     return Fixed(amount, "", (rate_note(found, amounts[source], amount),))
 
 
-def source_currency(amounts: Mapping[str, int], terms: CurrencyTerms) -> str:
-    """From which of its amounts a value or a cap is converted."""
-    return terms.base if terms.base in amounts else min(amounts)
-
-
 def rate_for(source: str, target: str, situation: Situation) -> Rate | Missing | None:
     """The rate of the conversion's day by the terms; None where the terms never convert or no rates are at hand."""
     terms = situation.terms.terms.currency
@@ -164,3 +160,14 @@ def cap_room(cap: CompiledCap, currency: str, situation: Situation) -> CapRoom:
         return CapRoom(given.on, window, given.period, 0, source, named, "no_rate" if found is None else found.reason)
     note = rate_note(found, 0, 0)
     return CapRoom(given.on, window, given.period, given.amounts[source], source, named, "", note)
+
+
+def counted_in(currency: str, situation: Situation) -> tuple[Note, ...]:
+    """The rates at which a reward counts in the currencies of the program's caps that do not name its own."""
+    found: dict[str, Note] = {}
+    for source, named in situation.program.outline.cap_currencies:
+        if currency not in named and source not in found:
+            rate = rate_for(currency, source, situation)
+            if isinstance(rate, Rate):
+                found[source] = rate_note(rate, 0, 0)
+    return tuple(found.values())

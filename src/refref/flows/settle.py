@@ -199,7 +199,7 @@ async def _complete_where_others_matter(
     if look.since:
         found.prefixes = await tallies.sums_before(tx, organization_id, look.since)
         found.later = await tallies.contributions_since(tx, organization_id, look.since, look.replaced)
-        if any(program.judges_referrals for program in config.programs):
+        if any(program.outline.judges_referrals for program in config.programs):
             found.firsts = await tallies.first_payments_before(tx, organization_id, look.since)
     outcome = complete_planned(candidates, look, found, own, programs)
     changes.replaced = look.replaced
@@ -233,7 +233,7 @@ async def _config(
         owners,
         emails,
         participants=await setup.participants_of(tx, organization_id, {o.participant_id for o in owners.values()}),
-        rates=await rate_book(tx, organization_id) if any(program.converts for program in programs) else None,
+        rates=await rate_book(tx, organization_id) if any(program.outline.converts for program in programs) else None,
     )
     if await setup.has_reviews(tx, organization_id, connection_id):
         ids = [*by_scope, *(fact.stripe_id for own in by_scope.values() for fact in own)]
