@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
@@ -28,6 +29,9 @@ ACTOR = "system"
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Organization = Annotated[
     str | None, typer.Option("--organization", help="Organization id; needed when there are several.")
+]
+Instant = Annotated[
+    str | None, typer.Option(help="An instant such as 2026-01-31T00:00:00Z; UTC unless it says otherwise.")
 ]
 ConnectionId = Annotated[str | None, typer.Option("--connection", help="Connection id; needed when there are several.")]
 
@@ -88,14 +92,22 @@ def run(work: Callable[[Installation], Awaitable[T]]) -> T:
             await database.close()
 
     try:
-        return asyncio.run(main(load_settings()))
+        with told():
+            return asyncio.run(main(load_settings()))
     except SettingsError as error:
         fail(str(error), code=2)
+    except UNREACHABLE as error:
+        fail(f"the database cannot be reached: {type(error).__name__}")
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Tell a refusal in one sentence and end."""
+    try:
+        yield
     except Refused as refused:
         field = f"{refused.field}: " if refused.field else ""
         fail(f"{field}{refused.sentence} ({refused.code})")
-    except UNREACHABLE as error:
-        fail(f"the database cannot be reached: {type(error).__name__}")
 
 
 def fail(sentence: str, code: int = 1) -> NoReturn:
@@ -130,3 +142,14 @@ def secret_from(given: str | None, what: str) -> str | None:
     if sys.stdin.isatty():
         return str(typer.prompt(what, hide_input=True))
     return sys.stdin.readline().strip()
+
+
+def given_instant(text: str | None) -> datetime | None:
+    """The instant that an option gives; ends with 2 when it is none."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        fail(f"{text!r} is no instant; give one such as 2026-01-31T00:00:00Z.", code=2)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -1,26 +1,17 @@
-"""refref user, api-key, connection, program, participant, key: setting an installation up from the command line."""
+"""refref user, api-key, connection, key: setting an installation up from the command line."""
 
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refref.cli.running import ACTOR, AsJson, ConnectionId, Installation, Organization, fail, run, secret_from, show
+from refref.cli.running import ACTOR, AsJson, Installation, Organization, fail, run, secret_from, show
 
 if TYPE_CHECKING:
-    from refref.core.terms import Terms
     from refref.db.connections import StripeConnection
-    from refref.db.participants import Participant, ParticipantCode
-    from refref.db.programs import Program, StoredTerms
     from refref.flows.api_keys import CreatedApiKey
-
-Instant = Annotated[
-    str | None, typer.Option(help="An instant such as 2026-01-31T00:00:00Z; UTC unless it says otherwise.")
-]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,8 +20,6 @@ def add_to(app: typer.Typer) -> None:
         ("user", "create", create_user, "People who sign in."),
         ("api-key", "create", create_api_key, "Keys of the JSON API."),
         ("connection", "create", create_connection, "Connections to Stripe accounts."),
-        ("program", "create", create_program, "Programs and their terms."),
-        ("participant", "create", create_participant, "People who refer."),
         ("key", "rotate", rotate_keys, "The master keys that encrypt Stripe's secrets."),
     ):
         group = typer.Typer(help=purpose, no_args_is_help=True)
@@ -153,83 +142,6 @@ def create_connection(
     show(shown, f"{made.connection_id} ({made.mode} mode)\nSend webhooks to {webhook_url}", as_json=as_json)
 
 
-def create_program(
-    name: Annotated[str, typer.Option(help="What to call it.")],
-    terms: Annotated[
-        Path | None,
-        typer.Option(help="A file with the terms as JSON; without it the defaults.", exists=True, dir_okay=False),
-    ] = None,
-    effective_at: Instant = None,
-    organization: Organization = None,
-    connection: ConnectionId = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make a program with the first version of its terms."""
-    from refref.core.terms import Terms
-    from refref.core.terms_check import terms_from_json
-    from refref.flows import programs
-
-    starts_at = _instant(effective_at)
-
-    def read_terms() -> Terms:
-        return Terms() if terms is None else terms_from_json(terms.read_bytes())
-
-    async def work(here: Installation) -> tuple[Program, StoredTerms]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
-            chosen = await here.connection(tx, organization_id, connection)
-            return await programs.create_program(
-                tx,
-                organization_id,
-                connection_id=chosen.connection_id,
-                name=name,
-                terms=read_terms(),
-                effective_at=starts_at,
-                actor=ACTOR,
-                now=here.now,
-            )
-
-    program, first = run(work)
-    shown = {"program_id": program.program_id, "terms_version": first.version, "effective_at": first.effective_at}
-    show(shown, f"{program.program_id}, terms in force from {first.effective_at:%Y-%m-%d %H:%M} UTC", as_json=as_json)
-
-
-def create_participant(
-    program: Annotated[str, typer.Option(help="Program id.")],
-    name: Annotated[str, typer.Option(help="Name to show.")],
-    email: Annotated[str, typer.Option(help="E-mail address.")],
-    kind: Annotated[str, typer.Option(help="referrer or affiliate.")] = "affiliate",
-    refcode: Annotated[str | None, typer.Option(help="Made when left out.")] = None,
-    created_at: Instant = None,
-    organization: Organization = None,
-    as_json: AsJson = False,
-) -> None:
-    """Add a participant with a refcode."""
-    from refref.flows import participants
-
-    since = _instant(created_at)
-
-    async def work(here: Installation) -> tuple[Participant, ParticipantCode]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
-            return await participants.create_participant(
-                tx,
-                organization_id,
-                program_id=program,
-                kind=kind,
-                name=name,
-                email=email,
-                refcode=refcode,
-                created_at=since,
-                actor=ACTOR,
-                now=here.now,
-            )
-
-    made, code = run(work)
-    shown = {"participant_id": made.participant_id, "refcode": code.shown_as}
-    show(shown, f"{made.participant_id} with refcode {code.shown_as}", as_json=as_json)
-
-
 def rotate_keys(as_json: AsJson = False) -> None:
     """Encrypt every secret under the first key of REFREF_MASTER_KEY; afterwards the older keys may go."""
     from refref.flows.connections import rotate_secrets
@@ -248,13 +160,3 @@ def rotate_keys(as_json: AsJson = False) -> None:
 
     key_id, changed = run(work)
     show({"key_id": key_id, "changed": changed}, f"{changed} secrets moved to key {key_id}.", as_json=as_json)
-
-
-def _instant(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        fail(f"{text!r} is no instant; give one such as 2026-01-31T00:00:00Z.", code=2)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
