@@ -5,7 +5,7 @@ import pytest
 
 import stripe
 from refref.sandbox.errors import StripeError
-from sandbox.shop import Shop
+from sandbox.shop import Shop, code_of
 
 EXPRESS = {
     "country": "US",
@@ -225,5 +225,16 @@ def test_an_account_is_deleted_once_its_balance_is_zero(shop: Shop) -> None:
         v1.accounts.delete(account)
     v1.transfers.reversals.create(sent.id)
     assert v1.accounts.delete(account).deleted
-    with pytest.raises(stripe.InvalidRequestError):
+    with pytest.raises(stripe.PermissionError) as gone:
         v1.accounts.retrieve(account)
+    assert (gone.value.http_status, code_of(gone.value)) == (403, "account_invalid")
+    with pytest.raises(stripe.InvalidRequestError, match="not connected to your platform"):
+        v1.account_links.create(
+            {
+                "account": account,
+                "type": "account_onboarding",
+                "refresh_url": "https://x.test",
+                "return_url": "https://x.test",
+            }
+        )
+    assert [e["type"] for e in shop.sb.account(account).events][-1] == "account.application.deauthorized"

@@ -18,7 +18,13 @@ class AccountLinks(OAuth):
         self, account: str, *, refresh_url: str, return_url: str, type: str = "account_onboarding"
     ) -> Doc:
         """A link to the onboarding page of an account, for one visit within five minutes."""
-        target = self.connected_account(account, "account")
+        if self.accounts.connection(self.account_id, account) is None:
+            raise StripeError(
+                "You requested an account link for an account that is not connected to your platform or does not "
+                "exist.",
+                param="account",
+            )
+        target = self.connected_account(account)
         valid = ["account_onboarding"]
         if target.own_account()["controller"].get("requirement_collection") == "application":
             valid.append("account_update")

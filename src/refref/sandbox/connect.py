@@ -19,7 +19,7 @@ from refref.sandbox.catalog import merged
 from refref.sandbox.errors import StripeError, missing
 from refref.sandbox.form import as_integer
 from refref.sandbox.ids import scramble
-from refref.sandbox.keys import Right
+from refref.sandbox.keys import Right, no_access
 from refref.sandbox.payouts import Payouts
 from refref.sandbox.store import Doc, acted, copy_of, listed, wants
 
@@ -110,12 +110,12 @@ class Connect(Payouts):
             account.alter(made, **review(made))
         return made
 
-    def connected_account(self, account_id: str, param: str = "id") -> "Sandbox":
-        """A connected account, or this one; raises as Stripe does when there is no such connection."""
+    def connected_account(self, account_id: str) -> "Sandbox":
+        """A connected account, or this one; refuses (403) what is not connected as it refuses what does not exist."""
         if account_id == self.account_id:
             return self.accounts.of(account_id)
         if self.accounts.connection(self.account_id, account_id) is None:
-            raise missing("account", account_id, param)
+            raise no_access(None, account_id)
         return self.accounts.of(account_id)
 
     @acted("api")
@@ -175,7 +175,7 @@ class Connect(Payouts):
     def _created(self, account: str) -> "Sandbox":
         connection = self.accounts.connection(self.account_id, account)
         if connection is None or connection["how"] != "created":
-            raise missing("account", account)
+            raise no_access(None, account)
         return self.accounts.of(account)
 
     def shown_application(self) -> Doc:

@@ -45,7 +45,7 @@ def shown(value: str) -> str:
 
 def resource_of(path: str) -> str:
     """The resource of a permission for a path: `/v1/payment_intents/pi_1` gives `payment_intent`."""
-    steps = path.split("/")[2:]
+    steps = path.split("/")[2:] or [""]
     two = "/".join(steps[:2])
     return RESOURCES.get(two) or RESOURCES.get(steps[0]) or steps[0].removesuffix("s")
 
@@ -147,10 +147,11 @@ def read_only(value: str, account_id: str) -> StripeError:
     )
 
 
-def no_access(value: str, account_id: str) -> StripeError:
-    """The account of the Stripe-Account header is not connected to the owner of the key (403)."""
+def no_access(value: str | None, account_id: str) -> StripeError:
+    """The account is not connected to the owner of the key, if it exists at all (403)."""
+    named = "" if value is None else f" '{shown(value)}'"
     return StripeError(
-        f"The provided key '{shown(value)}' does not have access to account '{account_id}' (or that account does not "
+        f"The provided key{named} does not have access to account '{account_id}' (or that account does not "
         "exist). Application access may have been revoked.",
         status=403,
         code="account_invalid",
