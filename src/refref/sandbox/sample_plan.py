@@ -63,10 +63,26 @@ LIVES = (
     Life(18, "workshop"),
     Life(14, "template", ((4, "refund", "", 100),)),
     Life(10, "workshop", ((6, "refund", "", 40),)),
-    Life(1, "template", ((8, "dispute", "", 100), (26, "close", "won", 100)), is_sent=True, days_before_end=30),
-    Life(1, "template", ((5, "dispute", "", 100), (19, "close", "lost", 100)), is_sent=True, days_before_end=12),
-    Life(1, "workshop", ((9, "warn", "", 100), (10, "dispute", "", 100)), is_sent=True, days_before_end=3),
-    Life(1, "workshop", ((7, "inquire", "", 100),), is_sent=True, days_before_end=5),
+    Life(
+        1,
+        "template",
+        ((8, "dispute", "", 100), (26, "close", "won", 100)),
+        currency="usd",
+        is_sent=True,
+        days_before_end=30,
+    ),
+    Life(
+        1,
+        "template",
+        ((5, "dispute", "", 100), (19, "close", "lost", 100)),
+        currency="usd",
+        is_sent=True,
+        days_before_end=12,
+    ),
+    Life(
+        1, "workshop", ((9, "warn", "", 100), (10, "dispute", "", 100)), currency="usd", is_sent=True, days_before_end=3
+    ),
+    Life(1, "workshop", ((7, "inquire", "", 100),), currency="usd", is_sent=True, days_before_end=5),
     Life(40, "monthly"),
     Life(50, "monthly", renews_soon=True),
     Life(26, "monthly", ((75, "change", "pro", 100),)),
@@ -144,7 +160,8 @@ def _lived(rng: random.Random, life: Life, first: Act, start: int, end: int) -> 
     elif life.days_before_end is not None:
         at = max(start, end - needed - life.days_before_end * DAY)
     else:
-        at = start + room * isqrt(rng.randrange(10_000)) // 100 + rng.randrange(DAY)  # more often late than early
+        share = rng.randrange(100) if rng.randrange(3) == 0 else isqrt(rng.randrange(10_000))  # rather late than early
+        at = start + room * share // 100 + rng.randrange(DAY)
     acts = [replace(first, at=at)]
     for days, verb, word, percent in life.after:
         later = at + days * DAY + rng.randrange(8 * 3600)
