@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import lru_cache
+from math import ceil
 
 import msgspec
 
 from refref.core.attribution import CodeOwner
 from refref.core.derive import normal_email
-from refref.core.program import Participant, Program
+from refref.core.program import Participant, Profile, Program
+from refref.core.program_status import pauses_of
 from refref.core.terms import Terms, TermsVersion
 from refref.db.pool import Connection
+from refref.db.profiles import profiles_of
 
 
 @lru_cache(maxsize=4096)
@@ -20,11 +23,23 @@ def _terms(program_id: str, version: int, body: str) -> Terms:
     return msgspec.json.decode(body, type=Terms)
 
 
+@lru_cache(maxsize=1024)
+def _program(
+    program_id: str, versions: tuple[tuple[int, int, str], ...], changes: tuple[tuple[int, str], ...]
+) -> Program:
+    # The same object for the same rows, so that what the engine works out of its terms is worked out once.
+    terms = tuple(TermsVersion(number, at, _terms(program_id, number, body)) for number, at, body in versions)
+    pauses, archived_at = pauses_of(changes)
+    return Program(program_id, terms, pauses, archived_at)
+
+
 async def programs_of(tx: Connection, organization_id: str, connection_id: str) -> tuple[Program, ...]:
     """The programs of a connection in order of id, with all their terms; what an archived one earned stays earned."""
     rows = await tx.fetch(
         """
-        select p.program_id, t.version, extract(epoch from t.effective_at)::bigint, t.body::text
+        select p.program_id, t.version, extract(epoch from t.effective_at)::bigint, t.body::text,
+          (select array_agg(ceil(extract(epoch from s.at))::bigint || ' ' || s.status order by s.at, s.status_no)
+           from program_status s where s.organization_id = p.organization_id and s.program_id = p.program_id)
         from program p join terms t on t.organization_id = p.organization_id and t.program_id = p.program_id
         where p.organization_id = $1 and p.connection_id = $2
         order by p.program_id, t.version
@@ -32,11 +47,17 @@ async def programs_of(tx: Connection, organization_id: str, connection_id: str) 
         organization_id,
         connection_id,
     )
-    programs: dict[str, list[TermsVersion]] = {}
-    for program_id, version, effective_at, body in rows:
-        terms = _terms(program_id, version, body)
-        programs.setdefault(program_id, []).append(TermsVersion(version, effective_at, terms))
-    return tuple(Program(program_id, tuple(versions)) for program_id, versions in programs.items())
+    versions: dict[str, list[tuple[int, int, str]]] = {}
+    changes: dict[str, tuple[tuple[int, str], ...]] = {}
+    for program_id, version, effective_at, body, told in rows:
+        versions.setdefault(program_id, []).append((version, effective_at, body))
+        changes[program_id] = tuple(_change(change) for change in told or ())
+    return tuple(_program(program_id, tuple(own), changes[program_id]) for program_id, own in versions.items())
+
+
+def _change(text: str) -> tuple[int, str]:
+    at, _, status = text.partition(" ")
+    return int(at), status
 
 
 async def code_owners(
@@ -82,7 +103,16 @@ async def participants_of(
         organization_id,
         list(participant_ids),
     )
-    return {row[0]: Participant(row[0], row[1], normal_email(row[2]), row[3]) for row in rows}
+    profiles: dict[str, list[Profile]] = {}
+    for told in await profiles_of(tx, organization_id, participant_ids):
+        profile = Profile(
+            ceil(told.since_at.timestamp()), told.group_names, told.country, tuple(sorted(told.metadata.items()))
+        )
+        profiles.setdefault(told.participant_id, []).append(profile)
+    return {
+        row[0]: Participant(row[0], row[1], normal_email(row[2]), row[3], tuple(profiles.get(row[0], ())))
+        for row in rows
+    }
 
 
 async def reviews_of(
