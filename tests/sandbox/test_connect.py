@@ -1,5 +1,7 @@
 """Connected accounts: made, onboarded, asked for more, paid, and paid out; driven by the real SDK."""
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -187,9 +189,10 @@ def test_stripe_asks_for_more_and_changes_capabilities(shop: Shop) -> None:
     assert v1.accounts.capabilities.update(account, "card_payments", {"requested": True}).status == "active"
 
 
-def test_a_rejected_account_can_do_nothing(shop: Shop) -> None:
+@pytest.mark.parametrize("reason", ["fraud", "fraud_other"])
+def test_a_rejected_account_can_do_nothing(shop: Shop, reason: Any) -> None:
     account = partner(shop)
-    rejected = shop.client.v1.accounts.reject(account, {"reason": "fraud"})
+    rejected = shop.client.v1.accounts.reject(account, {"reason": reason})
     assert (rejected.requirements.disabled_reason, rejected.capabilities.transfers, rejected.payouts_enabled) == (
         "rejected.platform_fraud",
         "inactive",

@@ -26,8 +26,14 @@ from refref.sandbox.store import Doc, acted, copy_of, listed, wants
 if TYPE_CHECKING:
     from refref.sandbox.state import Sandbox
 
-REASONS = {"fraud": "rejected.platform_fraud", "terms_of_service": "rejected.platform_terms_of_service",
-           "other": "rejected.platform_other"}  # fmt: skip
+FRAUD = ("fraud_no_intent_to_fulfill", "fraud_other", "fraud_payment_method_casher", "fraud_payment_method_tester")
+REASONS = {
+    "fraud": "rejected.platform_fraud",  # the reason's name until endive
+    **dict.fromkeys(FRAUD, "rejected.platform_fraud"),
+    "credit": "rejected.platform_other",
+    "other": "rejected.platform_other",
+    "terms_of_service": "rejected.platform_terms_of_service",
+}
 WHOLE_NUMBERS = ("date", "delay_days", "estimated_worker_count", "monthly_anchor")
 RELATIONSHIP: Doc = {
     **dict.fromkeys(("authorizer", "director", "executive", "legal_guardian", "owner"), False),
@@ -166,7 +172,7 @@ class Connect(Payouts):
     def reject_account(self, account: str, reason: str) -> Doc:
         """Suspect an account: it can do nothing any more."""
         if reason not in REASONS:
-            raise StripeError("Invalid reason: must be one of fraud, terms_of_service, or other", param="reason")
+            raise StripeError(f"Invalid reason: must be one of {', '.join(REASONS)}", param="reason")
         target = self._created(account)
         with self.acting_on(target):
             target.reviewed(target.alter(target.own_account(), _rejected=REASONS[reason]))
