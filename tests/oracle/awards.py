@@ -9,7 +9,7 @@ from math import floor
 from oracle import fraud
 from oracle.cases import Books, Case, Earned, Given, Outcome, lines_of
 from oracle.counted import CountedPayments
-from oracle.sums import divide, exchange, gone_of, half_up, period_of, rate_of, step, to_step
+from oracle.sums import divide, exchange, gone_of, half_up, is_whole, period_of, rate_of, step, to_step
 from oracle.values import Worth
 from oracle.worlds import DAY, Line, World
 from refref.core.terms import Cap, RewardRule
@@ -39,7 +39,7 @@ def award(
         if isinstance(capped, str):
             return Outcome(key, rule.rule_id, capped)
         granted, is_cut = capped
-    gone = _gone(case, lines)
+    gone = _gone(case, rule, lines)
     state = _state(world, case, rule, gone, counted, now)
     total = sum(one.amount_minor for one in granted)
     taken = total if state in ("rejected", "expired") else min(total, half_up(total * gone))
@@ -62,10 +62,12 @@ def _shares(case: Case, rule: RewardRule, amount: int) -> list[tuple[str, int]]:
     return list(zip(names, divide(amount, [share.share_bps for share in rule.split]), strict=True))
 
 
-def _gone(case: Case, lines: list[Line]) -> Fraction:
+def _gone(case: Case, rule: RewardRule, lines: list[Line]) -> Fraction:
     payment = case.conversion.payment
     if payment is None:
         return Fraction(0)
+    if rule.reward in ("discount", "feature"):  # are granted or not, and not in part
+        return Fraction(is_whole(payment, case.terms))
     is_all = len(lines) == len(lines_of(case.conversion))
     return gone_of(payment, case.terms, None if is_all else lines)
 
@@ -154,19 +156,19 @@ def _left(
         if cap.on != "participant" or one.beneficiary == who
     ]
     earlier = [] if cap.on == "reward" else of_others + own
-    if currency in cap.amounts:
-        used = sum(one.net_minor for one in earlier if one.currency == currency)
-        return max(0, cap.amounts[currency] - used)
     terms = case.terms.currency
-    target = terms.base if terms.base in cap.amounts else min(cap.amounts)
+    # Currencies without an amount of their own share that of `base`, else of the first.
+    shared = terms.base if terms.base in cap.amounts else min(cap.amounts)
+    target = currency if currency in cap.amounts else shared
     rate = rate_of(world, terms, currency, target, conversion.at)
     if rate is None:
         return None
     used = 0
     for one in earlier:
         own_rate = rate_of(world, terms, one.currency, target, one.conversion.at)
-        if one.currency == target or (one.currency not in cap.amounts and own_rate is not None):
-            used += to_step(exchange(one.net_minor, own_rate or Fraction(1), one.currency, target), target)
+        is_sharing = target == shared and one.currency not in cap.amounts
+        if own_rate is not None and (one.currency == target or is_sharing):
+            used += to_step(exchange(one.net_minor, own_rate, one.currency, target), target)
     left = max(0, cap.amounts[target] - used)
     if to_step(exchange(amount, rate, currency, target), target) <= left:
         return amount

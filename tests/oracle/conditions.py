@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from oracle.cases import Case
+from oracle.cases import Case, lines_of
 
 
 def _metadata(case: Case, name: str) -> str | None:
@@ -26,9 +26,6 @@ CONDITIONS: dict[str, Callable[[Case], bool]] = {
     "customer.metadata.tier == 'gold'": lambda case: _metadata(case, "tier") == "gold",
     "!(customer.metadata.tier == 'gold')": lambda case: _metadata(case, "tier") not in (None, "gold"),
     "participant.kind == 'affiliate'": lambda case: case.conversion.bond.participant.kind == "affiliate",
-    "'prod_pro' in sale.products": lambda case: (
-        case.conversion.payment is not None
-        and any(line.product == "prod_pro" for line in case.conversion.payment.lines)
-    ),
+    "'prod_pro' in sale.products": lambda case: any(line.product == "prod_pro" for line in lines_of(case.conversion)),
 }
 SALE_FREE = tuple(text for text in CONDITIONS if "sale." not in text)

@@ -76,16 +76,12 @@ def event_lines(case: Case, event: QualifyingEvent | None) -> tuple[list[Line], 
         return [], "lines_missing"
     if wants_prorated:  # nothing is known to be prorated where the lines are unknown
         lines = [line for line in lines if line.is_proration]
-        if not lines:
-            return [], "no_rule_applies"
     if wants_regular:
         lines = [line for line in lines if not line.is_proration]
     lines = [line for line in lines if lets_through(line, event.products, event.excluded_products)]
-    if not lines:
-        return [], "not_eligible_lines"
     if wants_prorated and sum(line.net for line in lines) <= 0:
         return [], "no_rule_applies"
-    return lines, ""
+    return lines, "" if lines else "not_eligible_lines"
 
 
 def base_of_lines(case: Case, lines: list[Line]) -> int:

@@ -12,7 +12,6 @@ from oracle.conditions import CONDITIONS
 from oracle.conversions import conversions_of
 from oracle.counted import Counted, CountedPayments
 from oracle.events import (
-    NO_MONEY_KINDS,
     base_of_lines,
     coupons_of,
     event_lines,
@@ -204,7 +203,7 @@ def _outcomes(world: World, case: Case, counted: CountedPayments, books: Books, 
 
 def _reason_of_rule(case: Case, rule: RewardRule, books: Books) -> str:
     conversion = case.conversion
-    if not _is_about(case, rule):
+    if conversion.payment is None and not (rule.event and is_of_kind(case, case.event(rule.event))):
         return "no_rule_applies"
     if rule.starts_at is not None and conversion.at < rule.starts_at.timestamp():
         return "rule_not_running"
@@ -223,16 +222,7 @@ def _reason_of_rule(case: Case, rule: RewardRule, books: Books) -> str:
     return ""
 
 
-def _is_about(case: Case, rule: RewardRule) -> bool:
-    """Whether the rule is about conversions of this kind at all."""
-    if case.conversion.payment is not None:
-        return not rule.event or case.event(rule.event).kind not in NO_MONEY_KINDS
-    return rule.event != "" and is_of_kind(case, case.event(rule.event))
-
-
 def _reason_of_every_payment(case: Case, rule: RewardRule) -> str:
-    if case.conversion.payment is None:
-        return "no_rule_applies"
     if (rule.on == "first" and case.number != 1) or (rule.on == "recurring" and case.number == 1):
         return "no_rule_applies"
     if not is_inside_window(case.first_of_referral or case.conversion, None, case.terms):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from math import floor
 
-from oracle.worlds import Line, Payment, World
+from oracle.worlds import Dispute, Line, Payment, Refund, World
 from refref.core.terms import CurrencyTerms, Terms
 
 _DECIMALS = {"jpy": 0, "kwd": 3, "isk": 2}
@@ -73,20 +73,23 @@ def base_of(payment: Payment, terms: Terms, lines: Sequence[Line] | None) -> int
     return max(0, half_up(Fraction(min(of_lines, of_sale) * paid, total)))
 
 
+def _refunds(payment: Payment) -> list[Refund]:
+    return [refund for refund in payment.refunds if refund.status in ("succeeded", "pending")]
+
+
+def _lost(payment: Payment) -> list[Dispute]:
+    return [dispute for dispute in payment.disputes if dispute.outcome == "lost"]
+
+
 def gone_of(payment: Payment, terms: Terms, lines: Sequence[Line] | None) -> Fraction:
     """The part of the base of these lines that went back: 0 to 1; 1 when all of the money went back."""
     paid, base = counted_money(payment, terms), base_of(payment, terms, lines)
-    refunds = [refund for refund in payment.refunds if refund.status in ("succeeded", "pending")]
-    lost = [dispute for dispute in payment.disputes if dispute.outcome == "lost"]
-    money = sum(refund.amount for refund in refunds) + sum(dispute.amount for dispute in lost)
-    if money == 0 or paid <= 0:
-        return Fraction(0)
-    if money >= paid:
+    if is_whole(payment, terms):
         return Fraction(1)
-    if base == 0:
+    if paid <= 0 or base == 0:
         return Fraction(0)
-    gone = sum((Fraction(dispute.amount, paid) for dispute in lost), Fraction(0))
-    for refund in refunds:
+    gone = sum((Fraction(dispute.amount, paid) for dispute in _lost(payment)), Fraction(0))
+    for refund in _refunds(payment):
         if refund.line_ids:
             mine = [line for line in (payment.lines if lines is None else lines) if line.line_id in refund.line_ids]
             gone += Fraction(sum(line.net for line in mine) * paid, payment.total * base)
@@ -97,7 +100,8 @@ def gone_of(payment: Payment, terms: Terms, lines: Sequence[Line] | None) -> Fra
 
 def is_whole(payment: Payment, terms: Terms) -> bool:
     """Whether all of the money that counted went back."""
-    return counted_money(payment, terms) > 0 and gone_of(payment, terms, None) == 1
+    paid = counted_money(payment, terms)
+    return 0 < paid <= sum(one.amount for one in _refunds(payment)) + sum(one.amount for one in _lost(payment))
 
 
 def step(currency: str) -> int:
