@@ -301,3 +301,31 @@ def test_a_bank_debit_of_a_renewal(shop: Shop) -> None:
     assert v1.invoices.retrieve(renewal).status == "open"
     sb.advance("2026-03-06T00:00:00+00:00")
     assert v1.invoices.retrieve(renewal).status == "paid"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"items": [{"price": "price_none"}]}, "No such price"),
+        ({"items": [{"id": "si_none", "quantity": 2}]}, "No such subscription item"),
+        ({"discounts": [{"coupon": "none"}]}, "No such coupon"),
+        ({"proration_behavior": "some"}, "proration_behavior"),
+        ({"automatic_tax": {"enabled": True}}, "Use tax rates"),
+    ],
+)
+def test_a_refused_update_changes_nothing(shop: Shop, wrong: dict[str, object], words: str) -> None:
+    v1 = shop.client.v1
+    sub = v1.subscriptions.create({"customer": customer_of(shop), "items": [{"price": shop.monthly}]})
+    before, seen = shop.sb.get(sub.id), len(shop.sb.events)
+    with pytest.raises(stripe.InvalidRequestError, match=words):
+        v1.subscriptions.update(sub.id, {"metadata": {"k": "v"}, "cancel_at_period_end": True, **wrong})  # type: ignore[typeddict-item]  # wrong on purpose
+    assert (shop.sb.get(sub.id), len(shop.sb.events)) == (before, seen)
+
+
+def test_a_subscription_in_a_wrong_currency_leaves_nothing_behind(shop: Shop) -> None:
+    customer = customer_of(shop)
+    with pytest.raises(stripe.InvalidRequestError, match="only supports"):
+        shop.client.v1.subscriptions.create(
+            {"customer": customer, "items": [{"price": shop.monthly}], "currency": "gbp"}
+        )
+    assert shop.sb.all("subscription") == []

@@ -7,6 +7,8 @@ from refref.sandbox.calls_catalog import card
 from refref.sandbox.errors import StripeError
 from refref.sandbox.form import Params, as_integer
 from refref.sandbox.lists import page
+from refref.sandbox.prices import terms_in
+from refref.sandbox.proration import BEHAVIORS
 from refref.sandbox.state import Sandbox
 from refref.sandbox.store import Doc
 
@@ -103,6 +105,8 @@ def _update_subscription(sb: Sandbox, p: Params, subscription: str) -> Doc:
     refuse_automatic_tax(p)
     doc = sb.find("subscription", subscription)
     behavior = p.text("proration_behavior") or "create_prorations"
+    items = items_of(p.rows("items"), "items")
+    _check(sb, p, doc, items)
     _update_end(sb, p, doc)
     _update_pause(sb, p, subscription)
     if "discounts" in p.data:
@@ -113,11 +117,11 @@ def _update_subscription(sb: Sandbox, p: Params, subscription: str) -> Doc:
     changes = _plain_changes(sb, p)
     for extra in extra_items(p.rows("add_invoice_items"), "add_invoice_items"):
         sb.add_invoice_item(doc["customer"], subscription=subscription, **{"currency": doc["currency"], **extra})
-    if p.rows("items"):
+    if items:
         before = {k: v for k, v in sb.apply(sb.changeable(subscription), changes).items() if k[0] != "_"}
         sb.change_items(
             subscription,
-            items_of(p.rows("items"), "items"),
+            items,
             proration_behavior=behavior,
             proration_date=p.integer("proration_date"),
             before=before,
@@ -128,6 +132,29 @@ def _update_subscription(sb: Sandbox, p: Params, subscription: str) -> Doc:
     if anchor == "now" or (isinstance(anchor, dict) and anchor.get("type") == "now"):
         sb.restart_cycle(subscription, proration_behavior=behavior)
     return doc
+
+
+def _check(sb: Sandbox, p: Params, doc: Doc, items: list[dict[str, Any]]) -> None:
+    """Refuse what cannot be done before anything is done."""
+    sb.changeable(doc["id"])
+    behavior = p.text("proration_behavior")
+    if behavior not in (None, *BEHAVIORS):
+        raise StripeError(f"Invalid proration_behavior: {behavior}", param="proration_behavior")
+    held = {row["id"] for row in doc["items"]["data"]}
+    for number, item in enumerate(items):
+        if item.get("id", next(iter(held))) not in held:
+            raise StripeError(
+                f"No such subscription item: '{item['id']}'", code="resource_missing", param=f"items[{number}][id]"
+            )
+        if "price" in item:
+            terms_in(sb.price_for(item, f"items[{number}][price]"), doc["currency"])
+    for given in p.rows("discounts"):
+        if given.get("coupon"):
+            sb.find("coupon", given["coupon"], "discounts[0][coupon]")
+        if given.get("promotion_code"):
+            sb.usable_code(given["promotion_code"], doc["customer"])
+    for rate in p.rows("default_tax_rates"):
+        sb.find("tax_rate", rate, "default_tax_rates")
 
 
 def _update_end(sb: Sandbox, p: Params, doc: Doc) -> None:

@@ -154,6 +154,10 @@ def _old_subscription(doc: Doc) -> None:
     _without(doc, "billing_mode")
 
 
+def _old_schedule(doc: Doc) -> None:
+    _without(doc, "billing_mode")
+
+
 def _lift_period(items: list[Doc], to: Doc) -> None:
     """Move the period from the items to what holds them."""
     for item in reversed(items):
@@ -223,6 +227,7 @@ BASIL_TABLE: dict[str, Callable[[Doc], None]] = {
     "line_item": _old_line,
     "payment_intent": _old_payment,
     "subscription": _old_subscription,
+    "subscription_schedule": _old_schedule,
 }
 
 
