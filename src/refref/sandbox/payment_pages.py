@@ -25,4 +25,3 @@ CALLS = (
     ("GET", "/v1/payment_pages/{id}", _look),
     ("POST", "/v1/payment_pages/{id}/confirm", _confirm),
 )
-ACCEPTED = {"POST /v1/payment_pages/{id}/confirm": frozenset({"payment_method", "expected_amount"})}

@@ -26,7 +26,6 @@ from refref.sandbox import (
     payment_pages,
     witness,
 )
-from refref.sandbox.accepted import ACCEPTED
 from refref.sandbox.answers import Api, as_json, struck
 from refref.sandbox.billing_pages import BillingPages
 from refref.sandbox.connect_pages import ConnectPages
@@ -36,6 +35,7 @@ from refref.sandbox.idempotency import Answers, Kept
 from refref.sandbox.lists import SHELVES, Shelf, expand, shelf_page
 from refref.sandbox.oauth_wire import oauth_routes
 from refref.sandbox.older_names import modern_names
+from refref.sandbox.request_form import check_form
 from refref.sandbox.state import Sandbox
 from refref.sandbox.store import Doc
 from refref.sandbox.versions import render
@@ -103,10 +103,8 @@ def create_app(
     """The API (and `extra` routes: the control page); `keys` limits who may call."""
     wire = Wire(sandbox, tuple(keys))
     routes: list[BaseRoute] = list(extra)
-    accepted = ACCEPTED | payment_pages.ACCEPTED
     for method, path, call in (*all_calls(), *payment_pages.CALLS):
-        accepts = accepted.get(f"{method} {path}", frozenset())
-        routes.append(Route(path, _endpoint(wire, call, accepts), methods=[method]))
+        routes.append(Route(path, _endpoint(wire, call, f"{method} {path}"), methods=[method]))
     routes += BillingPages(sandbox).routes()
     routes += [*ConnectPages(sandbox).routes(), *oauth_routes(sandbox, wire.platform)]
     routes.append(Route("/{path:path}", _unrecognized(wire), methods=["GET", "POST", "DELETE"]))
@@ -130,7 +128,7 @@ def _get_call(shelf: Shelf) -> Call:
     return lambda sb, _, object_id: sb.find(shelf.kind, object_id)
 
 
-def _endpoint(wire: Wire, call: Call, accepts: frozenset[str]) -> Answer:
+def _endpoint(wire: Wire, call: Call, name: str) -> Answer:
     async def answer(request: Request) -> Response:
         request_id = wire.sandbox.ids.make("request")
         try:
@@ -138,7 +136,7 @@ def _endpoint(wire: Wire, call: Call, accepts: frozenset[str]) -> Answer:
         except StripeError as error:
             return as_json(error.body(request_id), error.status, request_id, headers=error.headers)
         try:
-            return await _served(wire, call, accepts, asked)
+            return await _served(wire, call, name, asked)
         except StripeError as error:
             body = error.body(request_id)
             _tell(asked, error.status, body)
@@ -165,6 +163,7 @@ class Asked:
     request_id: str
     token: str | None
     place: str | None
+    on_behalf_of: str | None  # the account, when a platform asks for it: events then name it
 
 
 async def _asked(wire: Wire, request: Request, request_id: str) -> Asked:
@@ -181,12 +180,13 @@ async def _asked(wire: Wire, request: Request, request_id: str) -> Asked:
     token = request.headers.get("idempotency-key") if request.method == "POST" else None
     place = None if token is None else f"{request.headers.get('stripe-account', '')} {token}"
     object_id = "/".join(request.path_params.values())  # of a part of something: both ids
-    return Asked(sandbox, request.method, request.url.path, object_id, text, version, request_id, token, place)
+    named = sandbox.account_id if "stripe-account" in request.headers else None
+    return Asked(sandbox, request.method, request.url.path, object_id, text, version, request_id, token, place, named)
 
 
-async def _served(wire: Wire, call: Call, accepts: frozenset[str], asked: Asked) -> Response:
-    params = Params(modern_names(f"{asked.method} {asked.path}", parse(asked.text), asked.version))
-    params.check(accepts)
+async def _served(wire: Wire, call: Call, name: str, asked: Asked) -> Response:
+    params = Params(modern_names(name, parse(asked.text), asked.version))
+    check_form(name, params.data, asked.version)
     sb, answers = asked.sandbox, wire.answers_of(asked.sandbox)
     first = f"{asked.method} {asked.path} {asked.text}"
     with answers.working(asked.place, asked.token):
@@ -219,7 +219,7 @@ def _called(call: Call, params: Params, asked: Asked) -> tuple[int, Doc]:
     try:
         with sb.requested(asked.request_id, asked.token):
             found = call(sb, params, asked.object_id)
-            rendered = _rendered(found, version)
+            rendered = _rendered(found, version, asked.on_behalf_of)
             if "secret" in found and found.get("object") == "webhook_endpoint":
                 rendered["secret"] = found["secret"]
             return 200, expand(sb, rendered, params.rows("expand"), version)
@@ -229,11 +229,13 @@ def _called(call: Call, params: Params, asked: Asked) -> tuple[int, Doc]:
         return 402, error.body(asked.request_id)
 
 
-def _rendered(found: Doc, version: str) -> Doc:
-    """An answer in the version asked for; an event stays in the version of its day."""
+def _rendered(found: Doc, version: str, account: str | None) -> Doc:
+    """An answer in the version asked for; an event stays in the version of its day, and names a platform's account."""
     if found.get("object") == "list":
-        return {**found, "data": [_rendered(each, version) for each in found["data"]]}
-    return render(found, found["api_version"] if found.get("object") == "event" else version)
+        return {**found, "data": [_rendered(each, version, account) for each in found["data"]]}
+    if found.get("object") != "event":
+        return render(found, version)
+    return render(found if account is None else {**found, "account": account}, found["api_version"])
 
 
 def _replayed(kept: Kept, asked: Asked) -> Response:
