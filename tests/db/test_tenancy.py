@@ -20,6 +20,7 @@ from refref.db import (
     audit,
     books,
     connections,
+    custom_events,
     drafts,
     explain,
     facts,
@@ -50,6 +51,13 @@ FINDERS: dict[str, Finder] = {
     "connections.connection_by_id": lambda tx, org, a: connections.connection_by_id(tx, org, a.connection_id),
     "connections.valid_secrets": lambda tx, org, a: connections.valid_secrets(tx, org, a.connection_id, "webhook", NOW),
     "connections.all_secrets": lambda tx, org, a: connections.all_secrets(tx, org),
+    "custom_events.paths_by_type": lambda tx, org, a: custom_events.paths_by_type(tx, org, a.connection_id),
+    "custom_events.is_reading_again": lambda tx, org, a: custom_events.is_reading_again(tx, org, a.connection_id),
+    "custom_events.put_back_page": lambda tx, org, a: custom_events.put_back_page(tx, org, a.connection_id, 10),
+    "custom_events.rereadings": lambda tx, org, a: custom_events.rereadings(tx, org, a.connection_id),
+    "custom_events.recent_events": lambda tx, org, a: custom_events.recent_events(
+        tx, org, a.connection_id, ["invoice.paid"], 10
+    ),
     "explain.places_of": lambda tx, org, a: explain.places_of(tx, org, None, "fact", "cus_a"),
     "explain.decisions_of_scope": lambda tx, org, a: explain.decisions_of_scope(tx, org, place(a)),
     "explain.rewards_of_scope": lambda tx, org, a: explain.rewards_of_scope(tx, org, place(a)),
@@ -124,8 +132,22 @@ REFERENCE_FINDERS: dict[str, Finder] = {
     "users.member_by_id": lambda tx, org, a: users.member_by_id(tx, org, a.user_id),
 }
 MODULES = (
-    *(api_keys, audit, books, connections, drafts, explain, facts, idempotency, inbox, needs, participants, programs),
-    *(profiles, rates, reports, setup, tallies, users),
+    *(
+        api_keys,
+        audit,
+        books,
+        connections,
+        custom_events,
+        drafts,
+        explain,
+        facts,
+        idempotency,
+        inbox,
+        needs,
+        participants,
+        programs,
+    ),
+    *(participants, programs, profiles, rates, reports, setup, tallies, users),
 )
 WRITES = (
     "insert_",

@@ -72,6 +72,7 @@ ROWS = {
     "tally": {"scope_id": "cus_a", "rule_id": "", "occurred_at": 5, "referrals": 1},
     "rate_upload": {"upload_no": 1, "source": "csv"},
     "exchange_rate": {"upload_no": 1, "source_currency": "eur", "target_currency": "usd", "rate": "1.5"},
+    "custom_event_type": {"stripe_type": "invoice.paid"},
     "catalog_price": {"stripe_price_id": "price_a", "billing_interval": "month", "is_active": True},
     "catalog_sync": {"sync_no": 1, "state": "running", "part": "products"},
     "ledger_balance": {"account": "pending", "currency": "usd", "balance_minor": 5},

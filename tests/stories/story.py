@@ -81,6 +81,7 @@ class Story:
     lost: tuple[str, ...] = ()
     pinned: str | None = None
     names: dict[str, str] = field(default_factory=dict)
+    enabled: frozenset[str] = frozenset(events_to_enable())
 
     # Set-up ---------------------------------------------------------------------------------------------------------
 
@@ -100,6 +101,10 @@ class Story:
             self.merchant, self.names[program], refcode, email, promotion_code
         )
         return self.names[refcode]
+
+    def profile(self, refcode: str, **profile: Any) -> None:
+        """What the merchant says of a participant since ever: country, group_names, metadata."""
+        self.world.set_profile(self.merchant, self.names[refcode], **profile)
 
     def publish(self, effective_at: int, program: str = "main", **terms: Any) -> None:
         """A new version of a program's terms, in force from an instant on."""
@@ -188,6 +193,10 @@ class Story:
         self.deliver()
         self.lost = types
 
+    def enable(self, *types: str) -> None:
+        """The merchant's endpoint is set up for these types, too, from the start."""
+        self.enabled |= set(types)
+
     def pin(self, version: str | None) -> None:
         """The merchant sets the endpoint to an API version (None: back to the mode's)."""
         self.deliver()
@@ -202,7 +211,7 @@ class Story:
     def _collect(self) -> None:
         fresh = self.sb.events[self.sent :]
         self.sent += len(fresh)
-        is_wanted = _ENABLED.__contains__ if self.mode.name != "calm" else lambda _: True
+        is_wanted = self.enabled.__contains__ if self.mode.name != "calm" else lambda _: True
         self.waiting += [e for e in fresh if e["type"] not in self.lost and is_wanted(e["type"])]
 
     def _deliver(self, types: Sequence[str] = ()) -> None:
@@ -312,7 +321,6 @@ class Told:
 
 
 STORIES: dict[str, Told] = {}
-_ENABLED = frozenset(events_to_enable())
 _ALL_MODES = tuple(mode.name for mode in MODES)
 _ALWAYS = ("shuffled", "reversed-late", "mixed-versions")
 

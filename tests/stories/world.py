@@ -13,6 +13,7 @@ import asyncpg
 
 from refref.core.facts import CarrierKind, SubscriptionState, decode_fact
 from refref.core.terms import Terms
+from refref.db import profiles
 from refref.db.pool import Database
 from refref.flows.attribute import attribute_customer
 from refref.flows.connections import NewConnection, create_connection
@@ -31,6 +32,7 @@ from refref.web.intake import Intake
 from refref.worker.clock import mature_due
 from refref.worker.fetcher import fetch_due
 from refref.worker.pump import pump_once
+from refref.worker.rereader import read_again_due
 from stories.crashing import CrashingDatabase, Killed
 from stories.port import StripePort
 
@@ -117,6 +119,14 @@ class World:
                     actor="system",
                     now=EPOCH,
                 )
+
+        self.run(work())
+
+    def set_profile(self, merchant: Merchant, participant_id: str, **profile: Any) -> None:
+        async def work() -> None:
+            async with self.database.tenant(merchant.organization_id) as tx:
+                made = profiles.Profile(merchant.organization_id, participant_id, EPOCH, **profile)
+                await profiles.insert_profile(tx, made)
 
         self.run(work())
 
@@ -224,6 +234,8 @@ class World:
         return (await self.intake.take(merchant.connection_id, header.encode(), body)).status
 
     async def _pump(self, merchant: Merchant, story: Story) -> None:
+        while await read_again_due(self.database):
+            pass
         if story.mode.is_crashing:
             crashing = CrashingDatabase(self.database, story.rng)
             while crashing.crashes < 3:
@@ -265,7 +277,7 @@ class World:
         whole because what was learnt later left no ground for them (another participant, another payment)."""
         return self.fetch(
             merchant,
-            "select amount_minor, reversed_minor, status, currency from reward r where participant_id = $1"
+            "select amount_minor, reversed_minor, status, currency from reward r where beneficiary_id = $1"
             " and (reversed_minor < amount_minor or exists (select from decision d where d.payment_key = r.payment_key"
             " and d.program_id = r.program_id and d.participant_id = r.participant_id and d.outcome = 'rewarded'))"
             " order by occurred_at, amount_minor, currency, payment_key",

@@ -175,19 +175,30 @@ async def replay(
 
 
 async def events_after(
-    tx: Connection, organization_id: str, connection_id: str, after_seq: int, limit: int
+    tx: Connection,
+    organization_id: str,
+    connection_id: str,
+    after_seq: int,
+    limit: int,
+    *,
+    also_types: Sequence[str] = (),
 ) -> list[Work]:
-    """Every accepted event in order of arrival, in pages; for reading all of history again."""
+    """Every accepted event in order of arrival, in pages; for reading all of history again.
+
+    `also_types`: what custom events ask for, also where it came before anybody asked and was ignored.
+    """
     rows = await tx.fetch(
         """
         select event_seq, stripe_event_id, type, 0, body from stripe_event
-        where organization_id = $1 and connection_id = $2 and state = 'accepted' and event_seq > $3
+        where organization_id = $1 and connection_id = $2 and event_seq > $3
+          and (state = 'accepted' or (state = 'ignored' and type = any ($5)))
         order by event_seq limit $4
         """,
         organization_id,
         connection_id,
         after_seq,
         limit,
+        list(also_types),
     )
     return [Work(row[0], row[1], row[2], row[3], decompress(row[4])) for row in rows]
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from refref.core.custom_types import custom_paths
 from refref.core.refusals import Refused
 from refref.core.terms import Terms, terms_to_json
 from refref.core.terms_check import check_terms
-from refref.db import audit, connections, facts, inbox, programs
+from refref.db import audit, connections, custom_events, facts, inbox, programs
 from refref.db.pool import Connection
 from refref.db.programs import Program, StatusChange, StoredTerms
 from refref.flows.checks import check_instant
@@ -90,16 +91,7 @@ async def add_version(
     last = await programs.latest_terms(tx, program.organization_id, program.program_id)
     check_newest(0 if last is None else last.version, based_on_version)
     there = await connection_now(tx, program, now)
-    if effective_at is None:
-        starts_at = there if last is None else max(last.effective_at, there)
-    else:
-        starts_at = check_instant(effective_at, "effective_at")
-    if last is not None and starts_at < last.effective_at:
-        raise Refused(
-            "terms_out_of_order",
-            f"Version {last.version} takes effect at {last.effective_at:%Y-%m-%dT%H:%M:%SZ}; the next may not before.",
-            "effective_at",
-        )
+    starts_at = _starts_at(effective_at, last, there)
     made = StoredTerms(
         organization_id=program.organization_id,
         program_id=program.program_id,
@@ -109,6 +101,7 @@ async def add_version(
         created_at=now,
     )
     await programs.insert_terms(tx, made)
+    await custom_events.ask_for_types(tx, program.organization_id, program.connection_id, custom_paths([terms]))
     await audit.record(
         tx,
         program.organization_id,
@@ -121,6 +114,19 @@ async def add_version(
     if starts_at < there:
         await settle_again(tx, program)
     return made
+
+
+def _starts_at(effective_at: datetime | None, last: StoredTerms | None, there: datetime) -> datetime:
+    if effective_at is None:
+        return there if last is None else max(last.effective_at, there)
+    starts_at = check_instant(effective_at, "effective_at")
+    if last is not None and starts_at < last.effective_at:
+        raise Refused(
+            "terms_out_of_order",
+            f"Version {last.version} takes effect at {last.effective_at:%Y-%m-%dT%H:%M:%SZ}; the next may not before.",
+            "effective_at",
+        )
+    return starts_at
 
 
 def check_newest(newest_version: int, based_on_version: int | None) -> None:

@@ -10,17 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from refref.core.complete import Completed
+from refref.core.custom_types import custom_paths
 from refref.core.derive import Draft, finish
 from refref.core.facts import Fact, Kind, merge
 from refref.core.findings import Difference, RebuildReport
 from refref.core.program import Config
 from refref.core.scopes import absorb
+from refref.db import custom_events, inbox, needs, setup
 from refref.db import facts as db_facts
-from refref.db import inbox, needs, setup
 from refref.db.pool import Connection
+from refref.flows.read_stored import read_stored
 from refref.flows.settle import Changes, difference, drafts_of
-from refref.stripe.readers import Need, NeedKind, UnreadableEvent, read, read_document
-from refref.told import TOLD_PREFIX, read_told
+from refref.stripe.readers import Need, NeedKind, UnreadableEvent, read_document
 
 PAGE = 1000
 _EXAMPLES = 100
@@ -38,6 +39,7 @@ async def rebuild_verify(
     there = now + await setup.clock_ahead_s(tx, organization_id, connection_id)
     anew, events = await _facts_anew(tx, organization_id, connection_id, progress)
     unsettled = len(await inbox.unfinished_seqs(tx, organization_id, connection_id))
+    unsettled += await custom_events.is_reading_again(tx, organization_id, connection_id)
     differences: list[Difference] = []
     judged = await judge_everything(tx, organization_id, connection_id)
     scopes = due = 0
@@ -89,16 +91,16 @@ async def _facts_anew(
 ) -> tuple[dict[str, Fact], int]:
     anew: dict[str, Fact] = {}
     unsettled = await inbox.unfinished_seqs(tx, organization_id, connection_id)
+    programs = await setup.programs_of(tx, organization_id, connection_id)
+    custom = custom_paths(version.terms for program in programs for version in program.terms)
     events = after = 0
-    while page := await inbox.events_after(tx, organization_id, connection_id, after, PAGE):
+    while page := await inbox.events_after(tx, organization_id, connection_id, after, PAGE, also_types=list(custom)):
         for work in page:
             after = work.event_seq
             events += 1
             if work.event_seq in unsettled:
                 continue
-            event = _decode(work.body)
-            reading = read_told(event) if work.type.startswith(TOLD_PREFIX) else read(event)
-            _absorb(anew, reading.facts)
+            _absorb(anew, read_stored(work.type, work.body, custom).facts)
         progress(events, 0)
     for need, body in await needs.documents(tx, organization_id, connection_id):
         try:

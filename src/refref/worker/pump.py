@@ -6,21 +6,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import msgspec
 import structlog
 
-from refref.db import facts, inbox
+from refref.db import custom_events, facts, inbox
 from refref.db.failures import UNREACHABLE
 from refref.db.inbox import Claim, Work
 from refref.db.needs import OpenNeed
 from refref.db.pool import Connection, Database, lock_books
 from refref.flows.ask import ask_what_matters, customers_to_ask_for, exchange_rates_to_ask_for
+from refref.flows.read_stored import read_stored
 from refref.flows.settle import Incoming, settle
-from refref.stripe.readers import NeedKind, Reading, UnreadableEvent, read
-from refref.told import TOLD_PREFIX, read_told
+from refref.stripe.readers import NeedKind, UnreadableEvent
 
 BATCH = 400
-_decode = msgspec.json.Decoder().decode
 
 log = structlog.get_logger("refref.pump")
 
@@ -31,15 +29,6 @@ class Pumped:
 
     events: int = 0
     entries: int = 0
-
-
-def read_work(work: Work) -> Reading:
-    """The facts of one stored event; raises UnreadableEvent."""
-    try:
-        event = _decode(work.body)
-    except msgspec.DecodeError as error:
-        raise UnreadableEvent("not_json", "The stored body is not JSON.") from error
-    return read_told(event) if work.type.startswith(TOLD_PREFIX) else read(event)
 
 
 class Floors:
@@ -102,9 +91,10 @@ async def _settle_batch(tx: Connection, claim: Claim, batch: Sequence[Work], dir
     incoming: list[Incoming] = []
     needs: list[OpenNeed] = []
     done: list[int] = []
+    custom = await custom_events.paths_by_type(tx, organization_id, connection_id) if batch else {}
     for work in batch:
         try:
-            reading = read_work(work)
+            reading = read_stored(work.type, work.body, custom)
         except UnreadableEvent as refusal:
             await inbox.fail(
                 tx, organization_id, connection_id, work.event_seq, refusal.code, refusal.sentence, is_final=True
