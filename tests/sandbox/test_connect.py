@@ -105,6 +105,11 @@ def test_a_partner_fills_in_the_onboarding_page(shop: Shop) -> None:
     assert (found.individual.first_name, found.email) == ("Sample", "new@example.com")
     assert (found.requirements.currently_due, found.external_accounts.data[0].last4) == ([], "6789")
     assert types(shop, account) == ["account.external_account.created", "account.updated", "capability.updated"]
+    told = v1.events.list(options={"stripe_account": account}).data[0]
+    assert (told.account, v1.events.retrieve(told.id, options={"stripe_account": account}).account) == (
+        account,
+        account,
+    )
 
 
 def test_an_account_link_lives_for_minutes(shop: Shop) -> None:
