@@ -20,6 +20,7 @@ from refref.cli.running import (
     run,
     show,
     table,
+    told,
 )
 
 if TYPE_CHECKING:
@@ -72,18 +73,12 @@ def create_program(
     as_json: AsJson = False,
 ) -> None:
     """Make a program with the first version of its terms."""
-    from refref.core.templates import terms_of_template
-    from refref.core.terms import Terms
-    from refref.core.terms_document import read_terms
     from refref.flows import programs
 
-    if terms is not None and template is not None:
-        fail("give --terms or --template, not both.", code=2)
     starts_at = given_instant(effective_at)
-    from_file: Terms | None = None if terms is None else read_file(terms, read_terms)
+    first = _first_terms(terms, template, currency)
 
     async def work(here: Installation) -> dict[str, object]:
-        first = from_file or (Terms() if template is None else terms_of_template(template, currency))
         organization_id = await here.organization_id(organization)
         async with here.database.tenant(organization_id) as tx:
             connection_id = (await here.connection(tx, organization_id, connection)).connection_id
@@ -111,6 +106,20 @@ def create_program(
     made = run(work)
     state = "its terms are a draft" if draft else f"terms in force from {made['effective_at']:%Y-%m-%d %H:%M} UTC"
     show(made, f"{made['program_id']}, {state}", as_json=as_json)
+
+
+def _first_terms(file: Path | None, template: str | None, currency: str) -> Terms:
+    """The terms of a file or a template, else the defaults."""
+    from refref.core.templates import terms_of_template
+    from refref.core.terms import Terms
+    from refref.core.terms_document import read_terms
+
+    if file is not None and template is not None:
+        fail("give --terms or --template, not both.", code=2)
+    if file is not None:
+        return read_file(file, read_terms)
+    with told():
+        return Terms() if template is None else terms_of_template(template, currency)
 
 
 def list_programs(organization: Organization = None, connection: ConnectionId = None, as_json: AsJson = False) -> None:
@@ -193,7 +202,6 @@ def list_templates(
     currency: Annotated[str, typer.Option(help="Of the amounts.")] = "usd", as_json: AsJson = False
 ) -> None:
     """Show the terms that a program can begin with, and whom they are for."""
-    from refref.cli.running import told
     from refref.core.templates import TEMPLATES, terms_of_template
     from refref.core.terms_words import sentences_of
 

@@ -23,6 +23,8 @@ from refref.cli.running import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from refref.core.terms import Terms
     from refref.core.terms_document import TermsDocument
     from refref.db.drafts import TermsDraft
@@ -143,25 +145,7 @@ def apply_terms(
         show(shown, f"{saved.program_id}: draft saved, revision {saved.revision}.", as_json=as_json)
         return
 
-    async def work(here: Installation) -> Applied:
-        from refref.flows.terms_file import apply_document
-
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
-            connection_id = await _connection_id(here, tx, organization_id, connection, plan)
-            return await apply_document(
-                tx,
-                organization_id,
-                document,
-                connection_id=connection_id,
-                program_id=None if plan.program is None else plan.program.program_id,
-                based_on_version=plan.based_on_version,
-                effective_at=starts_at,
-                actor=ACTOR,
-                now=here.now,
-            )
-
-    done = run(work)
+    done = _apply(document, plan, starts_at, organization, connection)
     version = None if done.version is None else done.version.version
     shown = {**_plan_shown(plan), "program_id": done.program_id, "version": version}
     since = "" if done.version is None else f"{done.version.effective_at:%Y-%m-%d %H:%M} UTC"
@@ -313,6 +297,34 @@ def _plan_shown(plan: TermsPlan) -> dict[str, object]:
         "program_changes": plan.program_changes,
         "terms_changes": plan.terms_changes,
     }
+
+
+def _apply(
+    document: TermsDocument,
+    plan: TermsPlan,
+    effective_at: datetime | None,
+    organization: str | None,
+    connection: str | None,
+) -> Applied:
+    from refref.flows.terms_file import apply_document
+
+    async def work(here: Installation) -> Applied:
+        organization_id = await here.organization_id(organization)
+        async with here.database.tenant(organization_id) as tx:
+            connection_id = await _connection_id(here, tx, organization_id, connection, plan)
+            return await apply_document(
+                tx,
+                organization_id,
+                document,
+                connection_id=connection_id,
+                program_id=None if plan.program is None else plan.program.program_id,
+                based_on_version=plan.based_on_version,
+                effective_at=effective_at,
+                actor=ACTOR,
+                now=here.now,
+            )
+
+    return run(work)
 
 
 def _save_as_draft(document: TermsDocument, plan: TermsPlan, organization: str | None) -> TermsDraft:

@@ -78,36 +78,9 @@ async def apply_document(
     """
     plan = await plan_document(tx, organization_id, document, connection_id=connection_id, program_id=program_id)
     check_newest(plan.based_on_version, based_on_version)
-    part = document.program
-    name = check_name(part.name, "program.name")
-    eligibility_text = check_long_text(part.eligibility_text, "program.eligibility_text")
-    terms_text = check_long_text(part.terms_text, "program.terms_text")
-    if plan.program is None:
-        program = await insert_program(
-            tx,
-            organization_id,
-            connection_id=connection_id,
-            name=name,
-            eligibility_text=eligibility_text,
-            terms_text=terms_text,
-            actor=actor,
-            now=now,
-        )
-        effective_at = effective_at or SINCE_EVER
-    else:
-        program = await require_program(tx, organization_id, plan.program.program_id)
-        if plan.program_changes:
-            await programs.update_texts(
-                tx,
-                organization_id,
-                program.program_id,
-                name=name,
-                eligibility_text=eligibility_text,
-                terms_text=terms_text,
-            )
-            await audit.record(
-                tx, organization_id, at=now, actor=actor, action="program.update", subject=program.program_id
-            )
+    if plan.program is None and effective_at is None:
+        effective_at = SINCE_EVER
+    program = await _with_texts(tx, organization_id, plan, document.program, connection_id, actor, now)
     if not plan.terms_changes:
         return Applied(program.program_id, plan, None)
     made = await add_version(
@@ -120,6 +93,40 @@ async def apply_document(
         now=now,
     )
     return Applied(program.program_id, plan, made)
+
+
+async def _with_texts(
+    tx: Connection,
+    organization_id: str,
+    plan: TermsPlan,
+    part: ProgramPart,
+    connection_id: str,
+    actor: str,
+    now: datetime,
+) -> Program:
+    """The program, made or with the name and texts of the file."""
+    name = check_name(part.name, "program.name")
+    eligibility_text = check_long_text(part.eligibility_text, "program.eligibility_text")
+    terms_text = check_long_text(part.terms_text, "program.terms_text")
+    if plan.program is None:
+        return await insert_program(
+            tx,
+            organization_id,
+            connection_id=connection_id,
+            name=name,
+            eligibility_text=eligibility_text,
+            terms_text=terms_text,
+            actor=actor,
+            now=now,
+        )
+    program_id = plan.program.program_id
+    found = await require_program(tx, organization_id, program_id)
+    if plan.program_changes:
+        await programs.update_texts(
+            tx, organization_id, program_id, name=name, eligibility_text=eligibility_text, terms_text=terms_text
+        )
+        await audit.record(tx, organization_id, at=now, actor=actor, action="program.update", subject=program_id)
+    return found
 
 
 async def _program_of(
