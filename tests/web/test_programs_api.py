@@ -1,6 +1,7 @@
 """The API of programs, their terms and drafts, and participants' profiles, as a merchant's program calls it."""
 
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from refref.core.templates import TEMPLATES
 from refref.core.terms_document import document_schema
+from refref.worker.pump import pump_once
 
 RunWeb = Callable[..., None]
 TWENTY = {"rules": [{"rule_id": "commission", "rate_bps": 2000}]}
@@ -259,3 +261,22 @@ def test_the_published_schema_is_up_to_date() -> None:
     assert json.loads(page.read_text()) == json.loads(json.dumps(document_schema())), (
         "run: .venv/bin/python -m refref terms schema > docs/terms.schema.json"
     )
+
+
+def test_a_program_without_published_terms_binds_nobody_until_they_are(with_web: RunWeb) -> None:
+    async def scenario(web: Any) -> None:
+        await web.connection()
+        draft = await web.program(template="affiliate", as_draft=True)
+        await web.participant(draft["program_id"], refcode="sample-1")
+        body = {"stripe_customer_id": "cus_sample1", "code": "sample-1"}
+        answer = await web.api.post("/v1/referrals", json=body)
+        assert answer.status_code == 201, answer.text
+        assert answer.json()["data"] == []
+        instant = {"effective_at": "2026-01-01T00:00:00Z"}
+        await web.api.post(f"/v1/programs/{draft['program_id']}/draft/publish", json=instant)
+        while (await pump_once(web.database, lambda: int(time.time()))).events:
+            pass
+        bonds = (await web.api.get("/v1/referrals")).json()["data"]
+        assert [(bond["referee_id"], bond["status"]) for bond in bonds] == [("cus_sample1", "active")]
+
+    with_web(scenario)
