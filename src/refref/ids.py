@@ -19,6 +19,7 @@ PREFIXES = {
     "reward": "rwd",
     "audit": "aud",
     "told": "tld",
+    "backtest": "btt",
 }
 
 

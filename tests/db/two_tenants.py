@@ -75,6 +75,14 @@ ROWS = {
     "custom_event_type": {"stripe_type": "invoice.paid"},
     "catalog_price": {"stripe_price_id": "price_a", "billing_interval": "month", "is_active": True},
     "catalog_sync": {"sync_no": 1, "state": "running", "part": "products"},
+    "backtest": {
+        "backtest_id": "btt_a",
+        "status": "waiting",
+        "terms_source": "draft",
+        "terms": "{}",
+        "effective_at": NOW,
+    },
+    "backtest_line": {"backtest_id": "btt_a", "kind": "product", "subject": "prod_a"},
     "ledger_balance": {"account": "pending", "currency": "usd", "balance_minor": 5},
 }
 VALUES = {"text": "x", "bytea": b"x", "boolean": False, "timestamp with time zone": NOW, "date": NOW.date()}

@@ -18,7 +18,7 @@ class CrashingDatabase(Database):
     """A database whose transactions die at a statement that a die chooses, as if the process had been killed there."""
 
     def __init__(self, database: Database, rng: random.Random) -> None:
-        super().__init__(database._pool)
+        super().__init__(database._pool, database.dsn)
         self._rng = rng
         self.crashes = 0
 

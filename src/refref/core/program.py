@@ -151,7 +151,8 @@ class Config(msgspec.Struct, frozen=True, gc=False):
 
     `codes`: look-up key -> owner; `participant_emails`: participant -> their e-mail address (normalised);
     `card_emails`: addresses of customers who paid with a card that this scope used too. `reviews`: verdicts by
-    (program, rule, Stripe id), the latest. `participants`: those whose codes or shares matter here.
+    (program, rule, Stripe id), the latest. `participants`: those whose codes or shares matter here. `explains`: whether
+    refusals say what exactly decided them, which takes time.
     """
 
     programs: tuple[Program, ...]
@@ -161,3 +162,4 @@ class Config(msgspec.Struct, frozen=True, gc=False):
     participants: Mapping[str, Participant] = {}
     reviews: Mapping[tuple[str, str, str], str] = {}
     rates: RateBook | None = None
+    explains: bool = True

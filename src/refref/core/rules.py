@@ -9,6 +9,7 @@ from refref.core.base import LineFilter
 from refref.core.claims import CapRoom, Claim, Option
 from refref.core.compiled import CompiledEvent, CompiledRule
 from refref.core.conversions import Happening
+from refref.core.criteria import Criteria
 from refref.core.decisions import Note, RuleOutcome
 from refref.core.facts import Line
 from refref.core.periods import add_days, add_months
@@ -100,10 +101,8 @@ def _claim(
         return _refused(rule, event.reason, event.because)
     if _is_over(rule, situation, event.times):
         return _refused(rule, "duration_over")
-    if rule.criteria is not None:
-        outcome = rule.criteria.evaluate(situation.values)
-        if not outcome.matched:
-            return _refused(rule, "condition_false", outcome.because)
+    if rule.criteria is not None and not rule.criteria.matches(situation.values):
+        return _refused(rule, "condition_false", _because(rule.criteria, situation))
     if rule.needs_lines and _lacks_lines(situation):
         return _refused(rule, "lines_missing")
     if situation.happening is not None and not _is_of_products(rule, situation):
@@ -113,6 +112,10 @@ def _claim(
         is_beaten = own.group and _own_lines(rule, situation, event.chosen) != frozenset()
         return _refused(rule, "lower_precedence" if is_beaten else "not_eligible_lines")
     return _priced(rule, situation, standing, chosen)
+
+
+def _because(criteria: Criteria, situation: Situation) -> str:
+    return criteria.reason_against(situation.values) if situation.config.explains else ""
 
 
 def _met(rule: CompiledRule, situation: Situation, standing: Standing, met: dict[int, Met]) -> Met:
@@ -157,10 +160,8 @@ def _judge_event(compiled: CompiledEvent, situation: Situation, standing: Standi
     reason = reason or standing.refused_by_policy.get(id(compiled), "")
     if reason:
         return Met(reason)
-    if compiled.criteria is not None:
-        outcome = compiled.criteria.evaluate(situation.values)
-        if not outcome.matched:
-            return Met("condition_false", outcome.because)
+    if compiled.criteria is not None and not compiled.criteria.matches(situation.values):
+        return Met("condition_false", _because(compiled.criteria, situation))
     return Met("", "", chosen)
 
 

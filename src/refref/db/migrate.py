@@ -3,7 +3,7 @@
 from pathlib import Path
 
 HERE = Path(__file__).parent / "migrations"
-HEAD = "0005"
+HEAD = "0006"
 
 
 def upgrade(dsn: str) -> None:

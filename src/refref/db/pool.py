@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
@@ -27,8 +28,9 @@ APP_ROLE = "refref_app"
 class Database:
     """A pool of connections that have all become `refref_app`, which row-level security binds to one organization."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, dsn: str) -> None:
         self._pool = pool
+        self.dsn = dsn
 
     @classmethod
     async def open(cls, dsn: str, *, max_size: int = 10) -> Database:
@@ -44,7 +46,7 @@ class Database:
             command_timeout=60,
             reset=_leave_as_it_is,
         )
-        return cls(pool)
+        return cls(pool, dsn)
 
     async def close(self) -> None:
         await self._pool.close()
@@ -57,6 +59,21 @@ class Database:
     async def tenant(self, organization_id: str) -> AsyncIterator[Connection]:
         """One transaction that sees the rows of `organization_id` alone; an exception rolls it back."""
         async with self._pool.acquire() as connection, connection.transaction():
+            await enter_tenant(connection, organization_id)
+            yield connection
+
+    @asynccontextmanager
+    async def snapshot(self, organization_id: str, snapshot_id: str | None = None) -> AsyncIterator[Connection]:
+        """One transaction that sees an organization's rows as they are now, or as they were for the transaction that
+        exported `snapshot_id`, however long it takes, and writes nothing."""
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            if snapshot_id is not None:
+                if not re.fullmatch(r"[0-9A-F-]{1,64}", snapshot_id):
+                    raise ValueError("not the id of a snapshot")
+                await connection.execute(f"set transaction snapshot '{snapshot_id}'")
             await enter_tenant(connection, organization_id)
             yield connection
 
@@ -99,3 +116,9 @@ async def enter_tenant(connection: Connection, organization_id: str) -> None:
 async def lock_books(connection: Connection, connection_id: str) -> None:
     """Wait for the right to write a connection's books; held until the transaction ends."""
     await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", connection_id)
+
+
+async def export_snapshot(connection: Connection) -> str:
+    """The id under which others may see what a snapshot's transaction sees, while it lasts."""
+    exported: str = await connection.fetchval("select pg_export_snapshot()")
+    return exported

@@ -25,7 +25,7 @@ from refref.core.derive import (
 )
 from refref.core.facts import ChargeState, Fact
 from refref.core.ledger import BookedReward, Entry, kept_reward, plan_rewards
-from refref.core.program import Config
+from refref.core.program import Config, Program
 from refref.core.scopes import Merged, absorb
 from refref.core.shared import Found, Stale, complete_planned, draft_digest, plan
 from refref.core.totals import Tally
@@ -168,10 +168,18 @@ async def difference(
 
 
 async def drafts_of(
-    tx: Connection, organization_id: str, connection_id: str, by_scope: Mapping[str, Sequence[Fact]]
+    tx: Connection,
+    organization_id: str,
+    connection_id: str,
+    by_scope: Mapping[str, Sequence[Fact]],
+    *,
+    programs: tuple[Program, ...] | None = None,
+    explains: bool = True,
 ) -> tuple[list[tuple[str, Draft]], Config]:
-    """The first stage of scopes, each with what the set-up says of it."""
-    config, card_emails = await _config(tx, organization_id, connection_id, by_scope)
+    """The first stage of scopes, each with what the set-up says of it; under `programs`, else the connection's own."""
+    config, card_emails = await _config(tx, organization_id, connection_id, by_scope, programs)
+    if not explains:
+        config = msgspec.structs.replace(config, explains=False)
     drafts: list[tuple[str, Draft]] = []
     for scope, own in by_scope.items():
         own_config = config
@@ -210,7 +218,11 @@ async def _complete_where_others_matter(
 
 
 async def _config(
-    tx: Connection, organization_id: str, connection_id: str, by_scope: Mapping[str, Sequence[Fact]]
+    tx: Connection,
+    organization_id: str,
+    connection_id: str,
+    by_scope: Mapping[str, Sequence[Fact]],
+    programs: tuple[Program, ...] | None = None,
 ) -> tuple[Config, dict[str, set[str]]]:
     keys = {
         code_key(carrier.kind, carrier.value)
@@ -221,7 +233,8 @@ async def _config(
     }
     if not keys:
         return Config((), {}), {}
-    programs = await setup.programs_of(tx, organization_id, connection_id)
+    if programs is None:
+        programs = await setup.programs_of(tx, organization_id, connection_id)
     owners, emails = await setup.code_owners(tx, organization_id, connection_id, keys)
     cards = {card for own in by_scope.values() if any(f.carriers for f in own) for card in _cards(own)}
     card_emails: dict[str, set[str]] = {}

@@ -1,0 +1,13 @@
+"""Backtests and what came of them (SQL in the file of the same name)."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    sql = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
+    op.get_bind().exec_driver_sql(sql.replace("%", "%%"))
