@@ -1,6 +1,6 @@
 """Stripe's form bodies: `a[b][0][c]=x` to nested data, and typed access to it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -39,12 +39,6 @@ class Params:
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         self.data = data
-
-    def check(self, accepted: Iterable[str]) -> None:
-        """Refuse names Stripe does not know for this call."""
-        for name in self.data:
-            if name not in accepted and name != "expand":
-                raise StripeError(f"Received unknown parameter: {name}", code="parameter_unknown", param=name)
 
     def text(self, name: str) -> str | None:
         """A string."""
