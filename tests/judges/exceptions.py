@@ -57,16 +57,6 @@ EXCUSED: tuple[Excused, ...] = (
         ),
         before="2025-09-30",
     ),
-    Excused(
-        r"POST /v1/payment_intents \[payment_method_options\]\[customer_balance\]\[bank_transfer\]\[type\]: 'jp_",
-        "A sequence of the command-line tool sends it, and fails at the next call (bank transfers are not simulated).",
-        (
-            "POST",
-            "/v1/payment_intents",
-            "amount=5&currency=jpy&payment_method_options[customer_balance][bank_transfer][type]=jp_bank_account",
-            "2026-05-27.dahlia",
-        ),
-    ),
 )
 
 
