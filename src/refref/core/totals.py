@@ -90,6 +90,16 @@ class Totals:
                 key = (tally.program_id, window.key, tally.owner_id, start)
                 self._whole[key] = self._whole.get(key, 0) + amount
 
+    def whole_sums(self) -> list[tuple[str, str, str, int, int]]:
+        """The sums of whole periods as (program, window, owner, start of the period, sum), for `add_whole_sums`."""
+        return [(*key, amount) for key, amount in self._whole.items()]
+
+    def add_whole_sums(self, sums: Iterable[tuple[str, str, str, int, int]]) -> None:
+        """Add the sums of whole periods that others took into account."""
+        for program_id, window, owner_id, start, amount in sums:
+            key = (program_id, window, owner_id, start)
+            self._whole[key] = self._whole.get(key, 0) + amount
+
     def add_sum(self, window: Window, program_id: str, owner_id: str, currency: str, start: int, amount: int) -> None:
         """Start from a sum that was added up elsewhere, of the period that starts at `start`."""
         key = (program_id, window.key, owner_id, start)
