@@ -18,15 +18,13 @@ LATER = {
     21: "needs payouts: a refund after the commission was paid out",
     **dict.fromkeys(range(61, 70), "needs payouts, connected accounts or customer rewards"),
     70: "needs customer rewards",
-    **dict.fromkeys((*range(75, 83), *range(84, 87)), "needs rules with conditions, tiers, caps or customer rewards"),
-    89: "needs rules about existing customers",
 }
 # The part of a scenario that is not proven, though the rest is.
 PARTLY = {
     71: "RefRef writes nothing to Stripe yet: proven with an echo that the merchant's own update makes",
     73: "nothing polls yet: proven with many copies delivered at once",
-    87: "a program cannot keep old referrals on the terms they joined with yet",
-    88: "there is no minimum amount yet: the window alone is proven",
+    79: "what was paid out keeps its tier: needs payouts",
+    84: "the rewards are in the books; delivering credit and coupon through Stripe needs customer rewards",
 }
 LAST = 89
 

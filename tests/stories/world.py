@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
+from refref.core.decisions import decode_decision
 from refref.core.facts import CarrierKind, SubscriptionState, decode_fact
 from refref.core.terms import Terms
 from refref.db import profiles
@@ -33,6 +34,7 @@ from refref.worker.clock import mature_due
 from refref.worker.fetcher import fetch_due
 from refref.worker.pump import pump_once
 from refref.worker.rereader import read_again_due
+from stories.backtesting import changes_by_the_same_terms
 from stories.crashing import CrashingDatabase, Killed
 from stories.port import StripePort
 
@@ -272,16 +274,24 @@ class World:
 
         return self.run(work())
 
-    def rewards(self, merchant: Merchant, participant_id: str) -> list[asyncpg.Record]:
-        """A participant's rewards in order of payment (of one second: of amount); without those that were taken back
-        whole because what was learnt later left no ground for them (another participant, another payment)."""
-        return self.fetch(
+    def rewards(self, merchant: Merchant, beneficiary_id: str) -> list[asyncpg.Record]:
+        """A beneficiary's rewards in order of payment (of one second: of amount); without those that were taken back
+        whole because what was learnt later left no ground for them (another participant, payment or rule)."""
+        rows = self.fetch(
             merchant,
-            "select amount_minor, reversed_minor, status, currency from reward r where beneficiary_id = $1"
-            " and (reversed_minor < amount_minor or exists (select from decision d where d.payment_key = r.payment_key"
-            " and d.program_id = r.program_id and d.participant_id = r.participant_id and d.outcome = 'rewarded'))"
-            " order by occurred_at, amount_minor, currency, payment_key",
-            participant_id,
+            "select r.amount_minor, r.reversed_minor, r.status, r.currency, r.rule_id, d.body from reward r"
+            " left join decision d using (organization_id, connection_id, payment_key, program_id)"
+            " where beneficiary_id = $1 order by r.occurred_at, r.amount_minor, r.currency, r.payment_key",
+            beneficiary_id,
+        )
+        return [row for row in rows if row["status"] != "reversed" or self._has_ground(row, beneficiary_id)]
+
+    def _has_ground(self, reward: asyncpg.Record, beneficiary_id: str) -> bool:
+        rules = decode_decision(reward["body"]).rules if reward["body"] else ()
+            rule.rule_id == reward["rule_id"] and any(part[0] == beneficiary_id for part in rule.parts)
+            for rule in rules
+            rule.rule_id == reward["rule_id"] and any(part[0] == beneficiary_id for part in rule.parts)
+            for rule in rules
         )
 
     def refusals(self, merchant: Merchant) -> list[str]:
@@ -344,7 +354,8 @@ class World:
         return "\n".join(["the books are:", *(str(dict(line)) for line in lines)])
 
     def check(self, merchant: Merchant) -> None:
-        """Every invariant holds, nothing is left in the inbox, and a rebuild finds no difference."""
+        """Every invariant holds, nothing is left in the inbox, and neither a rebuild nor a backtest of the terms as they
+        are finds a difference."""
 
         async def work() -> None:
             async with self.database.tenant(merchant.organization_id) as tx:
@@ -355,6 +366,8 @@ class World:
                 )
                 assert not report.differences, report
                 assert report.unsettled == 0, report
+                changes = await changes_by_the_same_terms(tx, merchant.organization_id, merchant.connection_id)
+                assert not changes, changes
 
         self.run(work())
 

@@ -53,25 +53,51 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
           where e.organization_id = $1 group by e.reward_id
         )
         select format('%s: reward %s, entries %s', r.reward_id, r.amount_minor - r.reversed_minor, n.amount)
-        from (select * from reward where organization_id = $1) r full join net n using (reward_id)
+        from (select * from reward where organization_id = $1 and kind in ('commission', 'credit')) r
+        full join net n using (reward_id)
         where r.amount_minor - r.reversed_minor is distinct from n.amount limit 5
         """,
     ),
     (
         "balances_equal_rewards",
-        "each participant's pending, payable and held balances are the sums of the rewards in that status",
+        "each beneficiary's pending, payable, held and paid balances are the sums of their rewards",
         """
         with owed as (
-          select connection_id, participant_id as owner_id, status as account, currency,
-                 sum(amount_minor - reversed_minor) as amount
-          from reward where organization_id = $1 and status in ('pending', 'payable', 'held') group by 1, 2, 3, 4
+          select connection_id, beneficiary_id as owner_id,
+                 case when status in ('pending', 'payable', 'held') then status else 'payable' end as account, currency,
+                 sum(amount_minor - reversed_minor - paid_minor) as amount
+          from reward where organization_id = $1 group by 1, 2, 3, 4
+          union all
+          select connection_id, beneficiary_id, 'paid', currency, sum(paid_minor)
+          from reward where organization_id = $1 group by 1, 2, 4
         ), kept as (
           select connection_id, owner_id, account, currency, balance_minor from ledger_balance
-          where organization_id = $1 and account in ('pending', 'payable', 'held')
+          where organization_id = $1 and account in ('pending', 'payable', 'held', 'paid')
         )
         select format('%s %s %s: rewards %s, balance %s', owner_id, account, currency, amount, balance_minor)
         from owed full join kept using (connection_id, owner_id, account, currency)
         where coalesce(amount, 0) <> coalesce(balance_minor, 0) limit 5
+        """,
+    ),
+    (
+        "tally_days_equal_tallies",
+        "the sums by day that tiers and caps look at are the sums of the conversions' contributions",
+        """
+        with owned as (
+          select program_id, o.owner_id, rule_id, currency, (occurred_at / 86400)::int as day,
+                 sum(referrals) as a, sum(undone) as b, sum(by_code) as c, sum(revenue_minor) as d,
+                 sum(earned_minor) as e
+          from tally t cross join lateral (values (t.owner_id), ('')) as o (owner_id)
+          where organization_id = $1 and (o.owner_id <> '' or rule_id <> '') group by 1, 2, 3, 4, 5
+        ), kept as (
+          select program_id, owner_id, rule_id, currency, day,
+                 referrals as a, undone as b, by_code as c, revenue_minor as d, earned_minor as e
+          from tally_day where organization_id = $1
+        )
+        select format('%s %s %s day %s', program_id, owner_id, rule_id, day)
+        from owned o full join kept k using (program_id, owner_id, rule_id, currency, day)
+        where (coalesce(o.a, 0), coalesce(o.b, 0), coalesce(o.c, 0), coalesce(o.d, 0), coalesce(o.e, 0))
+          <> (coalesce(k.a, 0), coalesce(k.b, 0), coalesce(k.c, 0), coalesce(k.d, 0), coalesce(k.e, 0)) limit 5
         """,
     ),
     (

@@ -6,10 +6,12 @@ from stories.tellings import (
     changes,
     counting,
     currencies,
+    custom_events,
     delivery,
     disputes,
     invoices,
     reversals,
+    rules,
     shapes,
 )
 
@@ -19,9 +21,11 @@ __all__ = [
     "changes",
     "counting",
     "currencies",
+    "custom_events",
     "delivery",
     "disputes",
     "invoices",
     "reversals",
+    "rules",
     "shapes",
 ]
