@@ -237,6 +237,32 @@ def test_faults_over_the_control_route(controlled: tuple[Sandbox, str]) -> None:
     assert sb.all("customer") == []
 
 
+def test_weather_resending_and_rate_limits_over_the_control_routes(controlled: tuple[Sandbox, str]) -> None:
+    sb, url = controlled
+    endpoint = sb.create_webhook_endpoint("http://shop.test/hook")["id"]
+    sb.create_customer(email="a@example.com")
+
+    def do(what: str, **fields: object) -> httpx.Response:
+        return httpx.post(f"{url}/_sandbox/{what}", json=fields)
+
+    changed = do("deliveries", late_percent=10, late_seconds=30, skew_seconds=-400, seed=3).json()["object"]
+    assert (changed["late_percent"], changed["late_seconds"], changed["skew_seconds"]) == (10, 30, -400)
+    assert do("deliveries", types=["invoice.*"], drop_percent=50).json()["object"]["drop_percent"] == 50
+    assert do("deliveries").json()["object"]["drop_percent"] == 0
+    assert do("deliveries", clear=True, retry="live").json()["object"]["late_percent"] == 0
+    assert "one of quick" in do("deliveries", retry="never").json()["error"]
+    assert "between 0 and 100" in do("deliveries", drop_percent=101).json()["error"]
+    do("deliveries", endpoint=endpoint, api_version="2020-08-27")
+    assert sb.get(endpoint)["api_version"] == "2020-08-27"
+    assert do("resend", event=sb.events[0]["id"]).json()["object"] == {"deliveries": 1}
+    assert do("resend", event="evt_nobody").json()["code"] == "resource_missing"
+    do("rate_limit", reads=0, writes=5)
+    assert httpx.get(url + CUSTOMERS, auth=(KEY, "")).status_code == 429
+    assert httpx.post(url + CUSTOMERS, auth=(KEY, "")).status_code == 200
+    do("rate_limit")
+    assert httpx.get(url + CUSTOMERS, auth=(KEY, "")).status_code == 200
+
+
 def test_a_silent_connection_ends_when_it_was_told_to(shop: Shop) -> None:
     shop.sb.fail_next(kind="timeout", seconds=0.3)
     started = time.monotonic()
