@@ -150,6 +150,7 @@ async def finish_types(tx: Connection, organization_id: str, connection_id: str)
         select distinct $1, $2, e.event_seq from done
         join stripe_event e on e.organization_id = $1 and e.connection_id = $2 and e.type = done.stripe_type
         where e.state = 'ignored' and e.received_at > done.asked_at - interval '1 minute'
+          and e.received_at <= done.asked_at + make_interval(secs => $3)
         on conflict do nothing
         """,
         organization_id,

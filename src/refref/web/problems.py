@@ -77,6 +77,7 @@ _BY_STATUS: Mapping[int, Mapping[str, str]] = {
         "invalid_customer": "Not a Stripe customer id",
         "invalid_clock": "Not a setting of the test clock",
         "invalid_email": "Not an e-mail address",
+        "invalid_event": "Not a Stripe event",
         "invalid_group": "Not a usable name of a group",
         "invalid_instant": "Not a usable instant",
         "invalid_metadata": "Not usable metadata",

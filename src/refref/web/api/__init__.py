@@ -10,10 +10,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from refref import __version__
-from refref.web.api import books, events, participants, programs, rates, setup, terms
+from refref.web.api import books, custom_events, events, participants, programs, rates, setup, terms
 from refref.web.api.schema import finish_schema
 
-ROUTERS = (setup.router, programs.router, terms.router, participants.router, books.router, events.router, rates.router)
+ROUTERS = (
+    setup.router,
+    programs.router,
+    terms.router,
+    custom_events.router,
+    participants.router,
+    books.router,
+    events.router,
+    rates.router,
+)
 
 
 def register(site: FastAPI) -> None:
