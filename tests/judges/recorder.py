@@ -1,6 +1,6 @@
 """Judges every exchange and every event of every sandbox that runs in the test process, and counts them.
 
-`tests/conftest.py` hangs it into pytest: a fault names the test it came from and fails the run. A request that the
+`judges/hooks.py` hangs it into pytest: a fault names the test it came from and fails the run. A request that the
 sandbox refused is not judged (tests send wrong ones on purpose), the error body is.
 """
 
@@ -14,7 +14,6 @@ import msgspec
 
 from judges.exceptions import excused
 from judges.requests import SPECIFICATION_DAY, request_faults
-from refref.sandbox import witness
 from refref.sandbox.store import API_VERSION
 from refref.sandbox.versions import render
 from refref.sandbox.witness import Exchange
@@ -33,11 +32,6 @@ class Recorder:
     events: Counter[str] = field(default_factory=Counter)
     found: dict[str, str] = field(default_factory=dict)
     _seen: set[int] = field(default_factory=set)
-
-    def start(self) -> None:
-        """See everything from now on."""
-        witness.exchanges.append(self.exchange)
-        witness.events.append(self.event)
 
     def exchange(self, seen: Exchange) -> None:
         """Judge a request and its answer."""
