@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import floor
 
 from oracle import fraud
-from oracle.cases import Books, Case, Earned, Given, Outcome, lines_of
+from oracle.cases import Books, Case, Earned, Given, Outcome, unless_whole
 from oracle.counted import CountedPayments
 from oracle.sums import divide, exchange, gone_of, half_up, is_whole, period_of, rate_of, step, to_step
 from oracle.values import Worth
@@ -68,8 +68,8 @@ def _gone(case: Case, rule: RewardRule, lines: list[Line]) -> Fraction:
         return Fraction(0)
     if rule.reward in ("discount", "feature"):  # are granted or not, and not in part
         return Fraction(is_whole(payment, case.terms))
-    is_all = len(lines) == len(lines_of(case.conversion))
-    return gone_of(payment, case.terms, None if is_all else lines)
+    event = case.event(rule.event) if rule.event else None
+    return gone_of(payment, case.terms, unless_whole(lines, case.conversion, case.terms, event, rule))
 
 
 def _state(world: World, case: Case, rule: RewardRule, gone: Fraction, counted: CountedPayments, now: int) -> str:
@@ -109,6 +109,8 @@ def _capped(world: World, case: Case, rule: RewardRule, worth: Worth, books: Boo
                 return "no_cap_for_currency"
             whole = min(whole, left)
     is_cut = whole < worth.amount_minor
+    if is_cut:
+        reason = "cap_reached"
     for who, share in _shares(case, rule, whole):
         amount = share
         for on in ("customer", "participant", "program"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from oracle.referrals import Bond
 from oracle.worlds import Customer, Line, Payment, StripeEvent, Subscription
-from refref.core.terms import CustomEvent, QualifyingEvent, Terms
+from refref.core.terms import CustomEvent, QualifyingEvent, RewardRule, Terms
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,14 @@ def lines_of(conversion: Conversion) -> list[Line]:
             quantity=None,
         )
     ]
+
+
+def unless_whole(
+    lines: list[Line], conversion: Conversion, *parts: Terms | QualifyingEvent | RewardRule | None
+) -> list[Line] | None:
+    """The lines, or None where they are the whole sale: all of them, and no part of the terms names products."""
+    names_products = any(part is not None and (part.products or part.excluded_products) for part in parts)
+    return lines if names_products or len(lines) < len(lines_of(conversion)) else None
 
 
 @dataclass

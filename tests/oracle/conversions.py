@@ -48,7 +48,7 @@ def _custom(world: World, customer: Customer, bond: Bond) -> list[Conversion]:
             if word is not None and happened.word != word:
                 continue
             if event.custom.per_customer == "once":
-                if event.event_id in done or not covers(bond, happened.at, None):
+                if event.event_id in done:
                     continue
                 done.add(event.event_id)
                 key = f"{customer.referee_id}/custom/{event.event_id}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from oracle.cases import WHOLE, Books, Case, Conversion, lets_through, lines_of
+from oracle.cases import WHOLE, Books, Case, Conversion, lets_through, lines_of, unless_whole
 from oracle.conditions import CONDITIONS
 from oracle.referrals import domain_of, signed_up_at
 from oracle.sums import base_of
 from oracle.worlds import DAY, Line
-from refref.core.terms import QualifyingEvent, Terms
+from refref.core.terms import QualifyingEvent, RewardRule, Terms
 
 NO_MONEY_KINDS = ("trial_started", "downgrade", "quantity_change", "signup", "custom")
 
@@ -84,12 +84,11 @@ def event_lines(case: Case, event: QualifyingEvent | None) -> tuple[list[Line], 
     return lines, "" if lines else "not_eligible_lines"
 
 
-def base_of_lines(case: Case, lines: list[Line]) -> int:
+def base_of_lines(case: Case, lines: list[Line], event: QualifyingEvent | None, rule: RewardRule | None) -> int:
     """The base of some lines of the conversion; of a custom event its amount."""
     payment, happened = case.conversion.payment, case.conversion.stripe_event
     if payment is not None:
-        is_all = len(lines) == len(lines_of(case.conversion))
-        return base_of(payment, case.terms, None if is_all else lines)
+        return base_of(payment, case.terms, unless_whole(lines, case.conversion, case.terms, event, rule))
     custom = case.custom()
     if happened is not None and custom is not None and custom.amount_path:
         return happened.amount or 0
@@ -114,7 +113,7 @@ def reason_against(case: Case, event: QualifyingEvent, books: Books) -> str:
         return "country"
     if event.currencies and case.currency not in event.currencies:
         return "currency"
-    if base_of_lines(case, lines) < event.min_net.get(case.currency, 0):
+    if base_of_lines(case, lines, event, None) < event.min_net.get(case.currency, 0):
         return "below_minimum"
     if payment is not None and case.number < event.min_payments:
         return "too_few_payments"

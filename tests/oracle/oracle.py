@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from oracle import fraud
 from oracle.awards import award
-from oracle.cases import WHOLE, Books, Case, Conversion, Outcome, lets_through, lines_of
+from oracle.cases import WHOLE, Books, Case, Conversion, Outcome, lets_through, lines_of, unless_whole
 from oracle.conditions import CONDITIONS
 from oracle.conversions import conversions_of
 from oracle.counted import Counted, CountedPayments
@@ -130,8 +130,7 @@ def _base_of_terms(conversion: Conversion, terms: Terms) -> int:
     if conversion.payment is None:
         return 0
     lines = _terms_lines(conversion, terms)
-    is_all = len(lines) == len(lines_of(conversion))
-    return base_of(conversion.payment, terms, None if is_all else lines)
+    return base_of(conversion.payment, terms, unless_whole(lines, conversion, terms))
 
 
 def _count(world: World, conversions: list[Conversion]) -> CountedPayments:
@@ -145,8 +144,7 @@ def _count(world: World, conversions: list[Conversion]) -> CountedPayments:
             continue
         base = _base_of_terms(conversion, terms)
         lines = _terms_lines(conversion, terms)
-        is_all = len(lines) == len(lines_of(conversion))
-        gone = half_up(base * gone_of(payment, terms, None if is_all else lines))
+        gone = half_up(base * gone_of(payment, terms, unless_whole(lines, conversion, terms)))
         is_first = not counted.of(conversion.customer.referee_id, conversion.order)
         counted.all.append(Counted(conversion, base, gone, is_whole(payment, terms), is_first))
     return counted
@@ -189,7 +187,8 @@ def _outcomes(world: World, case: Case, counted: CountedPayments, books: Books, 
             left = [line for line in lines if line.line_id not in taken.setdefault(rule.group, set())]
             taken[rule.group] |= {line.line_id for line in lines}
             lines, reason = left, "" if left else "lower_precedence"
-        if not reason and case.conversion.payment is not None and base_of_lines(case, lines) == 0:
+        event = case.event(rule.event) if rule.event else None
+        if not reason and case.conversion.payment is not None and base_of_lines(case, lines, event, rule) == 0:
             reason = "nothing_paid"
         if reason:
             outcomes.append(Outcome(key, rule.rule_id, reason))

@@ -27,6 +27,7 @@ def worth_of(world: World, case: Case, rule: RewardRule, lines: list[Line], coun
     value, reason = value_of(world, case, rule, counted)
     if value is None:
         return Worth(reason=reason)
+    event = case.event(rule.event) if rule.event else None
     is_own = value is rule
     rate_bps = value.rate_bps if not is_own or rule.kind in ("percentage", "both") else 0
     amounts = value.amounts if not is_own or rule.kind in ("fixed", "both") else {}
@@ -34,7 +35,7 @@ def worth_of(world: World, case: Case, rule: RewardRule, lines: list[Line], coun
     currency = case.currency
     if not currency and amounts:
         currency = terms.currency.base if terms.currency.base in amounts else min(amounts)
-    total = half_up(Fraction(base_of_lines(case, lines) * rate_bps, 10_000))
+    total = half_up(Fraction(base_of_lines(case, lines, event, rule) * rate_bps, 10_000))
     if amounts:
         fixed = _fixed(world, case, amounts, currency)
         if isinstance(fixed, str):
