@@ -15,6 +15,7 @@ from refref.core.facts import Line
 from refref.core.periods import add_days, add_months
 from refref.core.rates import Rate
 from refref.core.situation import Situation
+from refref.core.terms import QualifyingEvent, RewardRule, Terms
 from refref.core.values import cap_room, counted_in, rate_for, rate_note, worth_of
 
 Chosen = frozenset[int] | None  # places of lines; None: every line that the terms let through
@@ -105,7 +106,7 @@ def _claim(
         return _refused(rule, "condition_false", _because(rule.criteria, situation))
     if rule.needs_lines and _lacks_lines(situation):
         return _refused(rule, "lines_missing")
-    if situation.happening is not None and not _is_of_products(rule, situation):
+    if not _is_of_products(situation, rule.rule):
         return _refused(rule, "not_eligible_lines")
     chosen = _lines(rule, situation, event.chosen, taken)
     if chosen is not None and not chosen:
@@ -167,7 +168,8 @@ def _judge_event(compiled: CompiledEvent, situation: Situation, standing: Standi
 
 def _criterion_not_met(compiled: CompiledEvent, situation: Situation, chosen: Chosen, base: int) -> str:
     event = compiled.event
-    if chosen is not None and not chosen:
+    is_of_products = _is_of_products(situation, situation.terms.terms) and _is_of_products(situation, event)
+    if (chosen is not None and not chosen) or not is_of_products:
         return "not_eligible_lines"
     if compiled.coupons and not compiled.coupons.isdisjoint(situation.coupons):
         return "excluded_coupon"
@@ -188,21 +190,15 @@ def _lacks_lines(situation: Situation) -> bool:
     return situation.sale is not None and situation.sale.lines is None
 
 
-def _is_of_products(rule: CompiledRule, situation: Situation) -> bool:
-    """Whether what happened concerns a product that terms, event and rule let through."""
+def _is_of_products(situation: Situation, chooser: Terms | QualifyingEvent | RewardRule) -> bool:
+    """Whether what happened without a payment concerns a product that terms, event or rule let through."""
     happening = situation.happening
-    if happening is None or not happening.products or rule.event is None:
+    if happening is None or not happening.products:
         return True
     own = frozenset(happening.products)
-    event = rule.event.event
-    for wanted, unwanted in (
-        (situation.terms.terms.products, situation.terms.terms.excluded_products),
-        (event.products, event.excluded_products),
-        (rule.rule.products, rule.rule.excluded_products),
-    ):
-        if (wanted and own.isdisjoint(wanted)) or not own.isdisjoint(unwanted):
-            return False
-    return True
+    if chooser.products and own.isdisjoint(chooser.products):
+        return False
+    return own.isdisjoint(chooser.excluded_products)
 
 
 def _places(keep: LineFilter, situation: Situation, within: Chosen) -> frozenset[int]:

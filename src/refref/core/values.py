@@ -37,8 +37,8 @@ def worth_of(rule: CompiledRule, situation: Situation, chosen: frozenset[int] | 
     values = _values(rule, situation)
     if not values:
         return Worth((Option(reason="no_tier_for_plan"),), situation.currency)
-    # What carries no money has the currency in which its value has an amount.
-    currency = situation.currency or _own_currency(values[0][0], situation.terms.terms.currency.base)
+    # What carries no money has the currency in which its values have amounts.
+    currency = situation.currency or _own_currency(values, situation.terms.terms.currency.base)
     options = [_option(value, situation, currency, units, notes, at_least) for value, notes, at_least in values]
     return Worth(tuple(options), currency)
 
@@ -69,8 +69,9 @@ def _values(rule: CompiledRule, situation: Situation) -> Sequence[tuple[Value, t
     return [(Value(rate_bps=rate, amounts={} if own.kind == "percentage" else own.amounts), (), 0)]
 
 
-def _own_currency(value: Value, base: str) -> str:
-    return base if base in value.amounts or not value.amounts else min(value.amounts)
+def _own_currency(values: Sequence[tuple[Value, tuple[Note, ...], int]], base: str) -> str:
+    named = {currency for value, _, _ in values for currency in value.amounts}
+    return base if base in named or not named else min(named)
 
 
 def _units(rule: CompiledRule, situation: Situation, chosen: frozenset[int] | None) -> int:
