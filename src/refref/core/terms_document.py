@@ -147,7 +147,11 @@ for tag, pattern, first in (
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text and text.isprintable() is False and not re.search(r"[^\S\n ]|[ ]\n", text) else None
+    style = None
+    if not text.replace("\n", "").isprintable():
+        style = '"'  # other line breaks and control characters, which only escapes bring back
+    elif "\n" in text and not re.search(r"[^\S\n ]|[ ]\n", text):
+        style = "|"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
