@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refref.core.placed_file import DocumentRefused
 from refref.core.templates import TEMPLATES
 from refref.core.terms import Cap, QualifyingEvent, RewardRule, Terms, Tiers, TierStep
 from refref.core.terms_document import (
-    DocumentRefused,
     ProgramPart,
     TermsDocument,
     document_schema,

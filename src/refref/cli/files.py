@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 def read_file(path: Path, read: Callable[[str], T]) -> T:
     """What `read` makes of a file's text; ends with 1 and one line for each fault when it is no good."""
-    from refref.core.terms_document import DocumentRefused
+    from refref.core.placed_file import DocumentRefused
 
     try:
         return read(path.read_text(encoding="utf-8"))
