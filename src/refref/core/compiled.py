@@ -1,14 +1,17 @@
 """Terms made ready for use: look-ups as sets, instants as seconds, conditions compiled, and what must be counted.
 
-Decides nothing. A version of terms is compiled once and kept.
+Decides nothing. A version of terms is compiled once and kept, with what is the same for each of its conversions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from refref.core.base import LineFilter, line_filter
+from refref.core.claims import CapRoom, Option
 from refref.core.criteria import CONDITION_VARIABLES, Criteria, compile_criteria
+from refref.core.decisions import RuleOutcome
 from refref.core.terms import MONEY_KINDS, Cap, FraudCheck, QualifyingEvent, RewardRule, Terms, TermsVersion
 
 Measure = Literal["referrals", "revenue", "customer", "participant", "program"]
@@ -68,8 +71,8 @@ class CompiledRule:
     """A reward rule; `event` None: counted payments, by `on`."""
 
     __slots__ = (
-        "caps", "criteria", "duration", "ends_at", "event", "expires_days", "hold_days", "is_manual", "keep",
-        "needs_lines", "number", "rule", "starts_at", "tier_window",
+        "caps", "claimed", "criteria", "duration", "ends_at", "event", "expires_days", "has_one_value", "hold_days",
+        "is_manual", "keep", "needs_lines", "number", "refusals", "rooms", "rule", "starts_at", "tier_window", "worths",
     )  # fmt: skip
 
     def __init__(self, number: int, rule: RewardRule, terms: Terms, event: CompiledEvent | None) -> None:
@@ -92,14 +95,20 @@ class CompiledRule:
         self.caps = tuple(sorted(caps, key=lambda cap: _CAP_ORDER[cap.cap.on])) if _is_capped(rule) else ()
         self.tier_window = _tier_window(rule)
         self.needs_lines = _needs_lines(self)
+        self.claimed = RuleOutcome(rule.rule_id, "claimed")
+        self.refusals: dict[str, RuleOutcome] = {}  # by reason, without more to say
+        # Of each currency, where neither the conversion nor its day matters (`values`):
+        self.has_one_value = _has_one_value(rule) and not is_daily(terms)
+        self.worths: dict[str, tuple[tuple[Option, ...], str]] = {}
+        self.rooms: dict[str, tuple[CapRoom, ...]] = {}
 
 
 class CompiledTerms:
     """A version of terms, ready for use."""
 
     __slots__ = (
-        "coupons", "domains", "effective_at", "ends_at", "events", "fraud", "fraud_limits", "has_conditions", "keep",
-        "moneyless", "rules", "starts_at", "terms", "version", "windows",
+        "asked", "coupons", "domains", "effective_at", "ends_at", "events", "fraud", "fraud_limits", "is_daily", "keep",
+        "moneyless", "policies", "rules", "starts_at", "terms", "version", "windows",
     )  # fmt: skip
 
     def __init__(self, version: TermsVersion) -> None:
@@ -119,10 +128,10 @@ class CompiledTerms:
         self.moneyless = tuple(
             {id(r.event): r.event for r in self.rules if r.event is not None and not r.event.is_money}.values()
         )
-        self.has_conditions = any(
-            rule.criteria is not None or (rule.event is not None and rule.event.criteria is not None)
-            for rule in self.rules
-        )
+        criteria = [*(rule.criteria for rule in self.rules), *(event.criteria for event in self.events.values())]
+        self.asked = frozenset(name for one in criteria if one is not None for name in one.names)
+        self.policies = _policies(terms, self.events)
+        self.is_daily = is_daily(terms)
         given = {rule.check: rule for rule in terms.fraud}
         self.fraud = {check: given[check].action if check in given else act for check, act in DEFAULT_FRAUD.items()}
         self.fraud_limits = {
@@ -158,6 +167,33 @@ def _compiled(condition: str) -> Criteria | None:
 def domains_of(domains: tuple[str, ...]) -> tuple[str, ...]:
     """Domains as the ends of addresses: `@example.com`."""
     return tuple(f"@{domain.lower().lstrip('@')}" for domain in domains)
+
+
+def is_daily(terms: Terms) -> bool:
+    """Whether amounts may depend on the rates of a day."""
+    return terms.currency.conversion == "daily"
+
+
+def _has_one_value(rule: RewardRule) -> bool:
+    """Whether what the rule gives in a currency is the same for every conversion but for others' payments."""
+    by_plan = rule.tiers is not None and rule.tiers.by == "plan"
+    return not rule.overrides and not rule.bands and not by_plan and rule.fixed_per == "sale"
+
+
+Policy = tuple[str, int, int | None]  # customers, window from the click, window from the sign-up
+
+
+def _policies(terms: Terms, events: Mapping[str, CompiledEvent]) -> dict[int, Policy]:
+    """Whom and when to reward by the terms (key 0) and by each event (its id()) that says otherwise."""
+    policies: dict[int, Policy] = {0: (terms.customers, terms.attribution_window_days, terms.signup_window_days)}
+    for compiled_event in events.values():
+        event = compiled_event.event
+        policies[id(compiled_event)] = (
+            event.customers or terms.customers,
+            event.attribution_window_days or terms.attribution_window_days,
+            event.signup_window_days if event.signup_window_days is not None else terms.signup_window_days,
+        )
+    return policies
 
 
 def _event_filter(event: QualifyingEvent) -> LineFilter | None:

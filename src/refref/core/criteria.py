@@ -92,6 +92,11 @@ class Criteria:
     def __repr__(self) -> str:
         return f"Criteria({self.source!r})"
 
+    @property
+    def names(self) -> frozenset[str]:
+        """What it looks at: `sale.number`, or a whole variable."""
+        return frozenset(path.text(2) for path in self._paths)
+
     def matches(self, values: Mapping[str, object]) -> bool:
         """Whether the values meet the criteria; missing values and wrong kinds do not. Raises nothing."""
         answer = self._quick(values)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from refref.core.attribution import Binding
 from refref.core.base import Base, base_of
 from refref.core.claims import Candidate, Claim
-from refref.core.compiled import CompiledTerms
+from refref.core.compiled import CompiledTerms, Policy
 from refref.core.conversions import Happening, Referee, coupons_of, happenings, kinds_of
 from refref.core.decisions import WAITING, Decision, RuleOutcome
 from refref.core.facts import CarrierKind
@@ -26,14 +26,13 @@ from refref.core.values import rate_for
 
 _ALL = "all"
 _SELF = frozenset(("self_email", "self_card"))
-Policy = tuple[str, int, int | None]  # customers, window from the click, window from the sign-up
 
 
 class Course:
     """What the payments judged so far have settled for the later ones of one referee in one program."""
 
     __slots__ = (
-        "binding", "config", "counted", "cycles", "denied", "first_counted", "flags", "has_paid_before",
+        "binding", "config", "counted", "cycles", "denied", "findings", "first_counted", "flags", "has_paid_before",
         "is_fraud_held", "numbers", "program", "referee", "verdict",
     )  # fmt: skip
 
@@ -59,12 +58,13 @@ class Course:
         self.denied = ""
         self.is_fraud_held = False
         self.flags: tuple[str, ...] = ()
+        self.findings = findings(binding.participant_id, referee.emails, referee.ips, config)
 
     def look_for_fraud(self, terms: CompiledTerms) -> None:
         """Judge the referral by the checks that it answers alone."""
-        facts = self.referee.ips
-        found = findings(self.binding.participant_id, self.referee.emails, facts, self.config)
-        self.flags = tuple(check for check in found if terms.fraud[check] != "off")
+        if not self.findings:
+            return
+        self.flags = tuple(check for check in self.findings if terms.fraud[check] != "off")
         self.denied = ""
         self.is_fraud_held = False
         for check in self.flags if self.verdict != "approved" else ():
@@ -238,27 +238,13 @@ def _verdict(course: Course, ids: Sequence[str]) -> str:
 # Windows and new customers -----------------------------------------------------------------------------------------
 
 
-def _policies(terms: CompiledTerms) -> dict[int, Policy]:
-    """Whom and when to reward by the terms (key 0) and by each event that says otherwise."""
-    own = terms.terms
-    policies: dict[int, Policy] = {0: (own.customers, own.attribution_window_days, own.signup_window_days)}
-    for compiled in terms.events.values():
-        event = compiled.event
-        policies[id(compiled)] = (
-            event.customers or own.customers,
-            event.attribution_window_days or own.attribution_window_days,
-            event.signup_window_days if event.signup_window_days is not None else own.signup_window_days,
-        )
-    return policies
-
-
 def _refused_by_policy(course: Course, terms: CompiledTerms, at: int, key: str) -> dict[int, str]:
     """Which events are refused by their policy; under -1 the terms' reason where all are.
 
     The window ends with the first counted payment; until then each conversion is judged by its own instant.
     """
     at, key = course.first_counted or (at, key)
-    policies = _policies(terms)
+    policies = terms.policies
     reasons = {policy: _policy_reason(course, policy, at, key) for policy in set(policies.values())}
     refused = {event_key: reason for event_key, policy in policies.items() if (reason := reasons[policy])}
     if len(refused) == len(policies):

@@ -8,6 +8,7 @@ import msgspec
 
 from refref.core.attribution import CodeOwner
 from refref.core.compiled import SHARED_CHECKS, CompiledTerms, compiled
+from refref.core.decisions import Note
 from refref.core.rates import RateBook
 from refref.core.terms import CurrencyTerms, TermsVersion
 
@@ -87,16 +88,19 @@ class Outline:
 
     `windows`: every sum that some version looks at; `cap_currencies`: for each cap, the currency in which others count
     and those it names; `judges_referrals`: whether checks look at a participant's other referrals; `converts`: at the
-    day's rate; `revenue_currency`: of the newest terms with tiers by revenue.
+    day's rate; `revenue_currency`: of the newest terms with tiers by revenue; `counted_in`: kept by `values`.
     """
 
-    __slots__ = ("cap_currencies", "converts", "is_shared", "judges_referrals", "revenue_currency", "windows")
+    __slots__ = (
+        "cap_currencies", "converts", "counted_in", "is_shared", "judges_referrals", "revenue_currency", "windows",
+    )  # fmt: skip
 
     def __init__(self, versions: tuple[TermsVersion, ...]) -> None:
         made = [compiled(version) for version in versions]
         self.is_shared = any(version.is_shared for version in made)
         self.converts = any(version.terms.currency.conversion == "daily" for version in made)
         self.judges_referrals = any(version.fraud[check] != "off" for version in made for check in SHARED_CHECKS)
+        self.counted_in: dict[tuple[int, str], tuple[Note, ...]] = {}
         self.windows = tuple({window.key: window for version in made for window in version.windows}.values())
         self.cap_currencies = tuple(
             {

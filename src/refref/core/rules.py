@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from refref.core.base import LineFilter
-from refref.core.claims import CapRoom, Claim, Option
+from refref.core.claims import Claim, Option
 from refref.core.compiled import CompiledEvent, CompiledRule
 from refref.core.conversions import Happening
 from refref.core.criteria import Criteria
@@ -16,7 +16,7 @@ from refref.core.periods import add_days, add_months
 from refref.core.rates import Rate
 from refref.core.situation import Situation
 from refref.core.terms import QualifyingEvent, RewardRule, Terms
-from refref.core.values import cap_room, counted_in, rate_for, rate_note, worth_of
+from refref.core.values import caps_for, counted_in, rate_for, rate_note, worth_of
 
 Chosen = frozenset[int] | None  # places of lines; None: every line that the terms let through
 
@@ -50,7 +50,7 @@ def apply_rules(situation: Situation, standing: Standing) -> tuple[tuple[RuleOut
         result = _claim(rule, situation, standing, met, taken)
         if isinstance(result, Claim):
             claims.append(result)
-            outcomes.append(RuleOutcome(result.rule_id, "claimed"))
+            outcomes.append(rule.claimed)
         else:
             outcomes.append(result)
     _meet_the_others(situation, standing, met)
@@ -80,8 +80,12 @@ def _is_of_event(compiled: CompiledEvent, happening: Happening) -> bool:
 
 
 def _refused(rule: CompiledRule, reason: str, because: str = "") -> RuleOutcome:
-    notes: tuple[Note, ...] = (("because", because),) if because else ()
-    return RuleOutcome(rule.rule.rule_id, "refused", reason, rule.rule.kind, notes=notes)
+    if because:
+        return RuleOutcome(rule.rule.rule_id, "refused", reason, rule.rule.kind, notes=(("because", because),))
+    known = rule.refusals.get(reason)
+    if known is None:
+        known = rule.refusals[reason] = RuleOutcome(rule.rule.rule_id, "refused", reason, rule.rule.kind)
+    return known
 
 
 def _claim(
@@ -288,21 +292,15 @@ def _priced(rule: CompiledRule, situation: Situation, standing: Standing, chosen
         gone=gone,
         is_whole=reversal is not None and reversal.is_whole,
         parts=_parts(rule, situation),
-        caps=_caps(rule, pays or currency, situation) if rule.caps else (),
+        caps=caps_for(rule, pays or currency, situation) if rule.caps else (),
         hold_until=add_days(situation.occurred_at, rule.hold_days),
         expires_at=None if rule.expires_days is None else add_days(situation.occurred_at, rule.expires_days),
         holds=holds,
         is_rejected=verdict == "rejected",
         pays=pays,
         pays_rate=pays_note,
-        counted_in=counted_in(pays or currency, situation) if situation.program.outline.cap_currencies else (),
+        counted_in=counted_in(pays or currency, situation) if situation.outline.cap_currencies else (),
     )
-
-
-def _caps(rule: CompiledRule, currency: str, situation: Situation) -> tuple[CapRoom, ...]:
-    is_for_referee = rule.rule.to == "referee"
-    caps = [cap for cap in rule.caps if not (is_for_referee and cap.cap.on == "participant")]
-    return tuple([cap_room(cap, currency, situation) for cap in caps])
 
 
 def _pays(rule: CompiledRule, situation: Situation, currency: str) -> tuple[str, Note, str]:

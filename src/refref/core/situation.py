@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from refref.core.attribution import Binding
@@ -54,6 +54,7 @@ class Situation:
         "kinds",
         "number",
         "occurred_at",
+        "outline",
         "program",
         "referee",
         "reversal",
@@ -79,6 +80,7 @@ class Situation:
         happening: Happening | None = None,
     ) -> None:
         self.program = program
+        self.outline = program.outline
         self.terms = terms
         self.binding = binding
         self.referee = referee
@@ -161,64 +163,26 @@ class Situation:
 
     @property
     def values(self) -> Values:
-        """What conditions may look at; docs/terms.md lists it."""
+        """What conditions of these terms look at; docs/terms.md lists everything. What is missing is left out."""
         if self._values is None:
-            self._values = {
-                "customer": self._customer_values(),
-                "participant": self._participant_values(),
-                "sale": self._sale_values(),
-            }
+            found: dict[str, dict[str, object]] = {}
+            asked = self.terms.asked
+            for record, fields in _VALUES.items():
+                every = record in asked
+                found[record] = {
+                    field: value
+                    for field, name, value_of in fields
+                    if (every or name in asked) and (value := value_of(self)) is not None
+                }
+            self._values = found
         return self._values
 
-    def _customer_values(self) -> dict[str, object]:
-        state = self.referee.customer
-        email = min(self.referee.emails, default="")
-        values: dict[str, object] = {"is_new": self.is_new, "metadata": dict(state.metadata) if state else {}}
-        if email:
-            values["email_domain"] = email.rpartition("@")[2]
-        if self.referee.country:
-            values["country"] = self.referee.country
-        if state is not None and state.currency:
-            values["currency"] = state.currency
-        if self.referee.signup_at is not None:
-            values["created_at"] = _moment(self.referee.signup_at)
-        return values
+    @property
+    def plan(self) -> Line | None:
+        """The line that stands for the sale's plan."""
+        return plan_line(self.lines)
 
-    def _participant_values(self) -> dict[str, object]:
-        participant, profile = self.participant, self.profile
-        return {
-            "id": self.binding.participant_id,
-            "kind": participant.kind,
-            "country": profile.country,
-            "groups": list(profile.groups),
-            "metadata": dict(profile.metadata),
-            "joined_at": _moment(participant.joined_at),
-            "code": self.binding.carrier.value,
-        }
-
-    def _sale_values(self) -> dict[str, object]:
-        lines = self.lines
-        plan = plan_line(lines)
-        values: dict[str, object] = {
-            "amount_minor": self.base_of_lines(None),
-            "currency": self.currency,
-            "products": sorted({line.product for line in lines if line.product}),
-            "prices": sorted({line.price for line in lines if line.price}),
-            "quantity": sum(line.quantity or 1 for line in lines if line.amount > 0),
-            "campaign": self.binding.carrier.campaign,
-            "coupons": sorted(self.coupons),
-            "is_first": self.number == 1,
-            "number": self.number,
-            "months_subscribed": self.months,
-            "paid_at": _moment(self.occurred_at),
-            "metadata": self._sale_metadata(),
-            "billing_interval": plan.interval if plan else "",
-            "subscription_plan": (plan.product or plan.price or "") if plan else "",
-            "country": self.referee.country,
-        }
-        return values
-
-    def _sale_metadata(self) -> dict[str, str]:
+    def sale_metadata(self) -> dict[str, str]:
         """Metadata of the payment intent, the invoice, the subscription and the session, the later ones first."""
         merged: dict[str, str] = {}
         facts = () if self.sale is None else self.sale.facts
@@ -239,3 +203,88 @@ def default_currency(terms: Terms) -> str:
 
 def _moment(instant: int) -> datetime:
     return datetime.fromtimestamp(instant, UTC)
+
+
+def _email_domain(situation: Situation) -> str | None:
+    email = min(situation.referee.emails, default="")
+    return email.rpartition("@")[2] if email else None
+
+
+def _customer_currency(situation: Situation) -> str | None:
+    state = situation.referee.customer
+    return (state.currency or None) if state else None
+
+
+def _customer_metadata(situation: Situation) -> dict[str, str]:
+    state = situation.referee.customer
+    return dict(state.metadata) if state else {}
+
+
+def _customer_since(situation: Situation) -> datetime | None:
+    at = situation.referee.signup_at
+    return None if at is None else _moment(at)
+
+
+def _interval(situation: Situation) -> str:
+    plan = situation.plan
+    return plan.interval if plan else ""
+
+
+def _subscription_plan(situation: Situation) -> str:
+    plan = situation.plan
+    return (plan.product or plan.price or "") if plan else ""
+
+
+_Field = tuple[str, str, Callable[[Situation], object | None]]
+
+
+def _fields(record: str, made: Mapping[str, Callable[[Situation], object | None]]) -> tuple[_Field, ...]:
+    return tuple((field, f"{record}.{field}", value_of) for field, value_of in made.items())
+
+
+# What conditions may look at; docs/terms.md lists it. None: it is not there.
+_VALUES: dict[str, tuple[_Field, ...]] = {
+    "customer": _fields(
+        "customer",
+        {
+            "is_new": lambda here: here.is_new,
+            "metadata": _customer_metadata,
+            "email_domain": _email_domain,
+            "country": lambda here: here.referee.country or None,
+            "currency": _customer_currency,
+            "created_at": _customer_since,
+        },
+    ),
+    "participant": _fields(
+        "participant",
+        {
+            "id": lambda here: here.binding.participant_id,
+            "kind": lambda here: here.participant.kind,
+            "country": lambda here: here.profile.country,
+            "groups": lambda here: list(here.profile.groups),
+            "metadata": lambda here: dict(here.profile.metadata),
+            "joined_at": lambda here: _moment(here.participant.joined_at),
+            "code": lambda here: here.binding.carrier.value,
+        },
+    ),
+    "sale": _fields(
+        "sale",
+        {
+            "amount_minor": lambda here: here.base_of_lines(None),
+            "currency": lambda here: here.currency,
+            "products": lambda here: sorted({line.product for line in here.lines if line.product}),
+            "prices": lambda here: sorted({line.price for line in here.lines if line.price}),
+            "quantity": lambda here: sum(line.quantity or 1 for line in here.lines if line.amount > 0),
+            "campaign": lambda here: here.binding.carrier.campaign,
+            "coupons": lambda here: sorted(here.coupons),
+            "is_first": lambda here: here.number == 1,
+            "number": lambda here: here.number,
+            "months_subscribed": lambda here: here.months,
+            "paid_at": lambda here: _moment(here.occurred_at),
+            "metadata": lambda here: here.sale_metadata(),
+            "billing_interval": _interval,
+            "subscription_plan": _subscription_plan,
+            "country": lambda here: here.referee.country,
+        },
+    ),
+}

@@ -33,6 +33,15 @@ class Worth(NamedTuple):
 
 def worth_of(rule: CompiledRule, situation: Situation, chosen: frozenset[int] | None) -> Worth:
     """What the rule may give: one option, or one per tier that other customers' payments choose among."""
+    if not rule.has_one_value:
+        return _worth_of(rule, situation, chosen)
+    known = rule.worths.get(situation.currency)
+    if known is None:
+        known = rule.worths[situation.currency] = _worth_of(rule, situation, chosen)
+    return Worth(*known)
+
+
+def _worth_of(rule: CompiledRule, situation: Situation, chosen: frozenset[int] | None) -> Worth:
     units = _units(rule, situation, chosen)
     values = _values(rule, situation)
     if not values:
@@ -144,6 +153,18 @@ def rate_of_note(note: Note) -> Rate:
     return Rate(str(note[1]), str(note[2]), str(note[3]), None, "table")
 
 
+def caps_for(rule: CompiledRule, currency: str, situation: Situation) -> tuple[CapRoom, ...]:
+    """The caps on what a rule gives in a currency."""
+    known = rule.rooms.get(currency)
+    if known is None:
+        is_for_referee = rule.rule.to == "referee"
+        caps = [cap for cap in rule.caps if not (is_for_referee and cap.cap.on == "participant")]
+        known = tuple([cap_room(cap, currency, situation) for cap in caps])
+        if not situation.terms.is_daily:
+            rule.rooms[currency] = known
+    return known
+
+
 def cap_room(cap: CompiledCap, currency: str, situation: Situation) -> CapRoom:
     """A cap for rewards in a currency; where it has no amount in it, the amount in which they count, converted."""
     given = cap.cap
@@ -165,8 +186,18 @@ def cap_room(cap: CompiledCap, currency: str, situation: Situation) -> CapRoom:
 
 def counted_in(currency: str, situation: Situation) -> tuple[Note, ...]:
     """The rates at which a reward counts in the currencies of the program's caps that do not name its own."""
+    if situation.terms.is_daily:
+        return _counted_in(currency, situation)
+    key = situation.terms.version, currency
+    known = situation.outline.counted_in.get(key)
+    if known is None:
+        known = situation.outline.counted_in[key] = _counted_in(currency, situation)
+    return known
+
+
+def _counted_in(currency: str, situation: Situation) -> tuple[Note, ...]:
     found: dict[str, Note] = {}
-    for source, named in situation.program.outline.cap_currencies:
+    for source, named in situation.outline.cap_currencies:
         if currency not in named and source not in found:
             rate = rate_for(currency, source, situation)
             if isinstance(rate, Rate):
