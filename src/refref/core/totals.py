@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -16,6 +17,8 @@ from refref.core.periods import DAY_S, period_start
 from refref.core.program import Program
 
 ALL_MEASURES = frozenset(("referrals", "revenue", "customer", "participant", "program"))
+_OF_REFERRALS = frozenset(("referrals", "revenue"))
+_OF_REWARDS = ALL_MEASURES - _OF_REFERRALS
 REFERRAL_ROW = ""  # the rule of a contribution that counts referrals and revenue
 
 
@@ -56,26 +59,37 @@ def converted_currency(into: str, currency: str) -> str:
 
 def counts(room: CapRoom, currency: str) -> bool:
     """Whether amounts filed under a currency use up a cap: in its own, and converted ones that it does not name."""
+    if "<" not in currency:
+        return currency == room.currency
     into, _, source = currency.partition("<")
-    return into == room.currency and (not source or source not in room.named)
+    return into == room.currency and source not in room.named
+
+
+@lru_cache(maxsize=4096)
+def rules_of(window: str) -> tuple[str, ...]:
+    """The rules that a window's key names; empty: all."""
+    return tuple(window.split(" ")[2:])
 
 
 class Totals:
     """The sums before the conversion at hand, for the programs that it was made for."""
 
-    __slots__ = ("_sums", "_whole", "_windows", "firsts")
+    __slots__ = ("_of_referrals", "_of_rewards", "_sums", "_whole", "_windows", "firsts")
 
     def __init__(self, programs: Iterable[Program]) -> None:
         self._windows: dict[str, tuple[Window, ...]] = {
             program.program_id: program.outline.windows for program in programs
         }
+        self._of_referrals = {name: _measuring(own, _OF_REFERRALS) for name, own in self._windows.items()}
+        self._of_rewards = {name: _measuring(own, _OF_REWARDS) for name, own in self._windows.items()}
         self._sums: dict[_Key, dict[str, int]] = {}
         self._whole: dict[_Key, int] = {}
         self.firsts: dict[tuple[str, str], Firsts] = {}
 
     def add(self, tally: Tally, measures: frozenset[str] = ALL_MEASURES) -> None:
         """Take a conversion's contribution into account for those after it, in windows of these measures."""
-        for window in self._windows.get(tally.program_id, ()):
+        windows = self._of_referrals if tally.rule_id == REFERRAL_ROW else self._of_rewards
+        for window in windows.get(tally.program_id, ()):
             if window.measure in measures and (amount := _amount(window, tally)):
                 start = period_start(window.period, tally.occurred_at)
                 self._add((tally.program_id, window.key, owner_of(window, tally), start), tally.currency, amount)
@@ -84,8 +98,8 @@ class Totals:
 
     def add_whole(self, tally: Tally) -> None:
         """Take a contribution into account for what looks at whole periods."""
-        for window in self._windows.get(tally.program_id, ()):
-            if window.measure in ("referrals", "revenue") and (amount := _amount(window, tally)):
+        for window in self._of_referrals.get(tally.program_id, ()):
+            if amount := _amount(window, tally):
                 start = period_start(window.period, tally.occurred_at)
                 key = (tally.program_id, window.key, tally.owner_id, start)
                 self._whole[key] = self._whole.get(key, 0) + amount
@@ -122,11 +136,19 @@ class Totals:
     def used(self, room: CapRoom, program_id: str, owner_id: str, at: int) -> int:
         """What was used up of a cap in the period that holds `at`, in the cap's currency."""
         sums = self._sums.get((program_id, room.window, owner_id, period_start(room.period, at)))
-        return 0 if not sums else sum(amount for currency, amount in sums.items() if counts(room, currency))
+        if not sums:
+            return 0
+        if len(sums) == 1 and room.currency in sums:
+            return sums[room.currency]
+        return sum([amount for currency, amount in sums.items() if counts(room, currency)])
 
     def whole(self, window: str, period: str, program_id: str, owner_id: str, at: int) -> int:
         """The referrals or revenue over the whole period that holds `at`."""
         return self._whole.get((program_id, window, owner_id, period_start(period, at)), 0)
+
+
+def _measuring(windows: Iterable[Window], measures: frozenset[str]) -> tuple[Window, ...]:
+    return tuple(window for window in windows if window.measure in measures)
 
 
 class Firsts:
