@@ -19,6 +19,8 @@ from refref.db import (
     api_keys,
     audit,
     books,
+    catalog,
+    catalog_syncs,
     connections,
     custom_events,
     drafts,
@@ -51,6 +53,10 @@ FINDERS: dict[str, Finder] = {
     "connections.connection_by_id": lambda tx, org, a: connections.connection_by_id(tx, org, a.connection_id),
     "connections.valid_secrets": lambda tx, org, a: connections.valid_secrets(tx, org, a.connection_id, "webhook", NOW),
     "connections.all_secrets": lambda tx, org, a: connections.all_secrets(tx, org),
+    "catalog.search_catalog": lambda tx, org, a: chosen(tx, org, a),
+    "catalog.names_of_items": lambda tx, org, a: catalog.names_of_items(tx, org, a.connection_id, ["x"]),
+    "catalog_syncs.latest_sync": lambda tx, org, a: catalog_syncs.latest_sync(tx, org, a.connection_id),
+    "catalog_syncs.locked_sync": lambda tx, org, a: catalog_syncs.locked_sync(tx, org, a.connection_id),
     "custom_events.paths_by_type": lambda tx, org, a: custom_events.paths_by_type(tx, org, a.connection_id),
     "custom_events.is_reading_again": lambda tx, org, a: custom_events.is_reading_again(tx, org, a.connection_id),
     "custom_events.put_back_page": lambda tx, org, a: custom_events.put_back_page(tx, org, a.connection_id, 10),
@@ -132,22 +138,8 @@ REFERENCE_FINDERS: dict[str, Finder] = {
     "users.member_by_id": lambda tx, org, a: users.member_by_id(tx, org, a.user_id),
 }
 MODULES = (
-    *(
-        api_keys,
-        audit,
-        books,
-        connections,
-        custom_events,
-        drafts,
-        explain,
-        facts,
-        idempotency,
-        inbox,
-        needs,
-        participants,
-        programs,
-    ),
-    *(participants, programs, profiles, rates, reports, setup, tallies, users),
+    *(api_keys, audit, books, catalog, catalog_syncs, connections, custom_events, drafts, explain, facts, idempotency),
+    *(inbox, needs, participants, programs, profiles, rates, reports, setup, tallies, users),
 )
 WRITES = (
     "insert_",
@@ -205,6 +197,12 @@ async def booked(tx: Connection, organization_id: str, a: Ids) -> list[Any]:
 async def owners(tx: Connection, organization_id: str, a: Ids) -> Any:
     keys = ["code-a", a.participant_id, "rfl_a"]
     return [part for part in await setup.code_owners(tx, organization_id, a.connection_id, keys) if part]
+
+
+async def chosen(tx: Connection, organization_id: str, a: Ids) -> list[Any]:
+    """Every kind of thing that a search of A's catalogue finds."""
+    found = await catalog.search_catalog(tx, organization_id, a.connection_id, "", limit=5, include_inactive=True)
+    return [part for part in (found.products, found.prices, found.coupons, found.promotion_codes) if part]
 
 
 def position(a: Ids, at: int) -> dict[tuple[str, str], tuple[int, str]]:

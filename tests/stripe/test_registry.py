@@ -37,7 +37,7 @@ def test_events_to_enable_follow_the_groups() -> None:
     assert "invoice.created" not in REGISTRY
 
 
-@pytest.mark.parametrize("name", ["invoice.payment_succeeded", "price.created", "some.event.of.2031"])
+@pytest.mark.parametrize("name", ["invoice.payment_succeeded", "plan.created", "some.event.of.2031"])
 def test_an_unknown_event_reads_as_nothing(name: str) -> None:
     reading = read({"type": name, "created": 1, "data": {"object": {"anything": 1}}})
     assert (reading.facts, reading.needs) == ((), ())

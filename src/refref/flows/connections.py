@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from refref.core.refusals import Refused
-from refref.db import audit, connections
+from refref.db import audit, catalog_syncs, connections
 from refref.db.connections import ConnectionSecret, StripeConnection
 from refref.db.pool import Connection
 from refref.flows.checks import check_name
@@ -60,6 +60,8 @@ async def create_connection(
     for kind, secret in (("api_key", api_key), ("webhook", webhook_secret)):
         if secret is not None:
             await connections.insert_secret(tx, _seal(vault, made, kind, secret, now))
+    if api_key is not None:
+        await catalog_syncs.insert_sync(tx, organization_id, made.connection_id, started_by=actor, started_at=now)
     await audit.record(
         tx,
         organization_id,

@@ -130,6 +130,16 @@ class StripeGateway:
                 document[key] = {"object": "list", "data": rows, "has_more": False, "total_count": len(rows)}
         return document
 
+    async def list_page(self, path: str, after: str) -> tuple[list[object], str]:
+        """One page of a list and the id to go on after, "" at its end; `after` "" is the beginning. Raises
+        StripeFailure."""
+        page = await self._get(path, {"limit": PAGE, **({"starting_after": after} if after else {})})
+        data = page.get("data")
+        if not isinstance(data, list):
+            raise _odd_answer(path)
+        last = data[-1].get("id") if data and isinstance(data[-1], dict) else None
+        return data, last if page.get("has_more") is True and isinstance(last, str) else ""
+
     async def probe(self) -> Probe:
         """Try each permission with a harmless call. Raises StripeFailure where the key itself is not accepted."""
         account_id: str | None = None

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from refref.core.catalog import CatalogItem
 from refref.core.facts import Fact
 
 
@@ -48,7 +49,9 @@ class Need(msgspec.Struct, frozen=True, order=True):
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
-    """The facts of one event, one per Stripe object, and the needs, each once; both in a stable order."""
+    """The facts of one event, one per Stripe object, and the needs, each once; both in a stable order. `catalog`: what
+    it tells of products, prices and codes."""
 
     facts: tuple[Fact, ...] = ()
     needs: tuple[Need, ...] = ()
+    catalog: tuple[CatalogItem, ...] = ()

@@ -11,6 +11,7 @@ _TITLES = {
     EventGroup.REVERSALS: "Refunds, disputes and credit notes",
     EventGroup.CUSTOMERS: "Customers and subscriptions",
     EventGroup.PROMOTION_CODES: "Promotion codes and coupons",
+    EventGroup.CATALOG: "Products and prices",
     EventGroup.PAYOUTS: "Payouts through Stripe Connect",
     EventGroup.CONNECTION: "The connection itself",
 }
@@ -19,8 +20,8 @@ _INTRODUCTION = """\
 # Stripe events
 
 RefRef reads these webhook events, in every API version from 2020-08-27 on; all others are answered with 200 and
-ignored. An endpoint that RefRef makes asks for the first four groups. `required`: without the event the books can be
-wrong or late until the next reconciliation.
+ignored, unless a custom event of published terms names their type. An endpoint that RefRef makes asks for the first
+five groups. `required`: without the event the books can be wrong or late until the next reconciliation.
 
 This page is written from the program: `python -m refref.stripe.registry_docs > docs/events.md`.
 """

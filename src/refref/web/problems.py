@@ -65,6 +65,7 @@ _BY_STATUS: Mapping[int, Mapping[str, str]] = {
     413: {"body_too_large": "The request is too large"},
     415: {"unsupported_media_type": "The body is not JSON"},
     422: {
+        "api_key_required": "The connection needs a Stripe key",
         "click_in_future": "The click lies in the future",
         "connection_required": "Say which connection",
         "invalid_account_id": "Not a Stripe account id",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import msgspec
 import structlog
 
-from refref.db import connections, needs, setup
+from refref.db import needs, setup
 from refref.db.needs import OpenNeed
 from refref.db.pool import Connection, Database, lock_books
 from refref.flows.ask import OPTIONAL, close_what_is_answered
@@ -17,7 +16,8 @@ from refref.flows.settle import Incoming, settle
 from refref.stripe.client import StripeGateway
 from refref.stripe.errors import FailureClass, StripeFailure
 from refref.stripe.readers import Need, NeedKind, UnreadableEvent, read_document
-from refref.vault import Place, Sealed, Vault, VaultError
+from refref.vault import Vault
+from refref.worker.gateways import gateway_of
 
 BATCH = 20
 _LONG_PAUSE_S = 3600
@@ -33,7 +33,7 @@ async def fetch_due(database: Database, vault: Vault, now: Callable[[], int]) ->
     for organization_id, connection_id in due:
         async with database.tenant(organization_id) as tx:
             batch = await needs.due_needs(tx, organization_id, connection_id, BATCH)
-            gateway = await _gateway(tx, vault, organization_id, connection_id)
+            gateway = await gateway_of(tx, vault, organization_id, connection_id)
             if gateway is None:
                 continue
             asked += len(batch)
@@ -46,21 +46,6 @@ async def fetch_due(database: Database, vault: Vault, now: Callable[[], int]) ->
             async with database.tenant(organization_id) as tx:
                 await _take(tx, organization_id, connection_id, need, answer, now())
     return asked
-
-
-async def _gateway(tx: Connection, vault: Vault, organization_id: str, connection_id: str) -> StripeGateway | None:
-    secrets = await connections.valid_secrets(tx, organization_id, connection_id, "api_key", datetime.now(UTC))
-    connection = await connections.connection_by_id(tx, organization_id, connection_id)
-    if not secrets or connection is None:
-        return None
-    secret = secrets[0]
-    place = Place(organization_id, connection_id, secret.secret_id)
-    try:
-        api_key = vault.open(Sealed(secret.key_id, secret.nonce, secret.ciphertext), place).decode()
-    except VaultError as error:  # other connections' keys may open
-        log.error("a Stripe key cannot be read", connection_id=connection_id, reason=str(error))
-        return None
-    return StripeGateway(api_key, connection.api_base)
 
 
 async def _fetch(gateway: StripeGateway, need: OpenNeed) -> dict[str, object] | StripeFailure:

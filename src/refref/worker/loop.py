@@ -13,6 +13,7 @@ from refref.db.inbox import WAKE_CHANNEL
 from refref.db.pool import Database
 from refref.vault import Vault
 from refref.worker.bundled_rates import adopt_bundled_rates
+from refref.worker.catalog import read_catalogs_due
 from refref.worker.clock import mature_due
 from refref.worker.fetcher import fetch_due
 from refref.worker.pump import Floors, pump_once
@@ -22,6 +23,7 @@ LOOK_AGAIN_S = 1.0  # the pump looks by itself, should a call have been lost
 CLOCK_S = 1.0
 FETCH_S = 0.5
 REREAD_S = 1.0
+CATALOG_S = 1.0
 RATES_S = 600.0  # for organizations that are new since; the history itself changes with an upgrade only
 
 log = structlog.get_logger("refref.worker")
@@ -39,6 +41,7 @@ async def run_worker(database: Database, vault: Vault, now: Callable[[], int] = 
         tasks.create_task(_repeat("clock", CLOCK_S, lambda: mature_due(database, now)))
         tasks.create_task(_repeat("rates", RATES_S, lambda: adopt_bundled_rates(database, now)))
         tasks.create_task(_repeat("rereader", REREAD_S, lambda: read_again_due(database)))
+        tasks.create_task(_repeat("catalog", CATALOG_S, lambda: read_catalogs_due(database, vault, now)))
         tasks.create_task(_repeat("fetcher", FETCH_S, lambda: fetch_due(database, vault, now)))
 
 

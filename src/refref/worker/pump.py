@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from refref.db import custom_events, facts, inbox
+from refref.core.catalog import CatalogItem
+from refref.db import catalog, custom_events, facts, inbox
 from refref.db.failures import UNREACHABLE
 from refref.db.inbox import Claim, Work
 from refref.db.needs import OpenNeed
@@ -91,6 +92,7 @@ async def _settle_batch(tx: Connection, claim: Claim, batch: Sequence[Work], dir
     incoming: list[Incoming] = []
     needs: list[OpenNeed] = []
     done: list[int] = []
+    items: list[CatalogItem] = []
     custom = await custom_events.paths_by_type(tx, organization_id, connection_id) if batch else {}
     for work in batch:
         try:
@@ -101,6 +103,7 @@ async def _settle_batch(tx: Connection, claim: Claim, batch: Sequence[Work], dir
             )
             continue
         incoming.append(Incoming(reading.facts, work.event_seq))
+        items.extend(reading.catalog)
         done.append(work.event_seq)
         if reading.needs:
             seen_at = max((fact.seen_at for fact in reading.facts), default=now)
@@ -110,6 +113,7 @@ async def _settle_batch(tx: Connection, claim: Claim, batch: Sequence[Work], dir
     needs.extend(customers_to_ask_for(settled.facts))
     needs.extend(await exchange_rates_to_ask_for(tx, organization_id, connection_id, settled.facts))
     await ask_what_matters(tx, organization_id, connection_id, needs, settled.facts)
+    await catalog.store_items(tx, organization_id, connection_id, items)
     await inbox.finish(tx, organization_id, connection_id, done)
     return settled.entries
 

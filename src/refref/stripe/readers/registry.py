@@ -11,6 +11,7 @@ import msgspec
 
 from refref.core.facts import Fact, Kind
 from refref.stripe.readers.balance import read_balance_transaction
+from refref.stripe.readers.catalog import CATALOG_READERS
 from refref.stripe.readers.customer import read_customer, read_discount, read_subscription
 from refref.stripe.readers.invoice import read_invoice, read_invoice_payment
 from refref.stripe.readers.payment import read_charge, read_fraud_warning, read_payment_intent
@@ -29,6 +30,7 @@ class EventGroup(StrEnum):
     REVERSALS = "reversals"
     CUSTOMERS = "customers"
     PROMOTION_CODES = "promotion_codes"
+    CATALOG = "catalog"
     PAYOUTS = "payouts"
     CONNECTION = "connection"
 
@@ -58,6 +60,7 @@ OBJECT_READERS: Mapping[str, ObjectReader] = MappingProxyType(
         "discount": read_discount,
         "subscription": read_subscription,
         "radar.early_fraud_warning": read_fraud_warning,
+        **CATALOG_READERS,
     }
 )
 # No event is about these; they are fetched only.
@@ -68,7 +71,8 @@ _DOCUMENT_READERS: Mapping[str, ObjectReader] = MappingProxyType(
 
 def _rows() -> Iterable[EventType]:
     sales, reversals, customers = EventGroup.SALES, EventGroup.REVERSALS, EventGroup.CUSTOMERS
-    codes, payouts, connection = EventGroup.PROMOTION_CODES, EventGroup.PAYOUTS, EventGroup.CONNECTION
+    codes, catalog = EventGroup.PROMOTION_CODES, EventGroup.CATALOG
+    payouts, connection = EventGroup.PAYOUTS, EventGroup.CONNECTION
     table: tuple[tuple[EventGroup, str | None, bool, str, str], ...] = (
         # group, object, required, name, purpose
         (sales, "checkout.session", True, "checkout.session.completed",
@@ -128,8 +132,18 @@ def _rows() -> Iterable[EventType]:
         (customers, "subscription", False, "customer.subscription.resumed", "A paused subscription goes on."),
         (customers, "subscription", False, "customer.subscription.trial_will_end",
          "A trial ends in three days: shown on the referral."),
-        (codes, None, False, "promotion_code.updated", "A participant's promotion code was switched on or off."),
-        (codes, None, False, "coupon.deleted", "A coupon behind promotion codes or rewards is gone."),
+        (codes, "promotion_code", False, "promotion_code.created", "A promotion code to choose for a participant."),
+        (codes, "promotion_code", False, "promotion_code.updated",
+         "A participant's promotion code was switched on or off."),
+        (codes, "coupon", False, "coupon.created", "A coupon to choose, or to exclude, in terms."),
+        (codes, "coupon", False, "coupon.updated", "A coupon's name changed."),
+        (codes, "coupon", False, "coupon.deleted", "A coupon behind promotion codes or rewards is gone."),
+        (catalog, "product", False, "product.created", "A product to choose in terms."),
+        (catalog, "product", False, "product.updated", "A product's name or picture changed, or it is sold no more."),
+        (catalog, "product", False, "product.deleted", "A product is gone; its name stays known."),
+        (catalog, "price", False, "price.created", "A price to choose in terms."),
+        (catalog, "price", False, "price.updated", "A price's name changed, or it is asked no more."),
+        (catalog, "price", False, "price.deleted", "A price is gone; what it asked stays known."),
         (payouts, None, False, "account.updated", "A participant's Stripe account can be paid, or needs something."),
         (payouts, None, False, "capability.updated", "A participant's account gained or lost the right to transfers."),
         (payouts, None, False, "account.external_account.created", "A participant added a bank account or card."),
@@ -150,14 +164,22 @@ def _rows() -> Iterable[EventType]:
 
 REGISTRY: Mapping[str, EventType] = MappingProxyType({row.name: row for row in _rows()})
 
-# Groups that the books of a connection need; PAYOUTS and CONNECTION are for Stripe Connect.
-BOOK_GROUPS = (EventGroup.SALES, EventGroup.REVERSALS, EventGroup.CUSTOMERS, EventGroup.PROMOTION_CODES)
+# Groups that the books and pages of a connection need; PAYOUTS and CONNECTION are for Stripe Connect.
+BOOK_GROUPS = (
+    EventGroup.SALES,
+    EventGroup.REVERSALS,
+    EventGroup.CUSTOMERS,
+    EventGroup.PROMOTION_CODES,
+    EventGroup.CATALOG,
+)
 
 
-def events_to_enable(groups: Iterable[EventGroup] = BOOK_GROUPS) -> tuple[str, ...]:
-    """Names for a webhook endpoint's `enabled_events` (and for polling), in the order of the registry."""
+def events_to_enable(groups: Iterable[EventGroup] = BOOK_GROUPS, custom_types: Iterable[str] = ()) -> tuple[str, ...]:
+    """Names for a webhook endpoint's `enabled_events` (and for polling), in the order of the registry, and then the
+    types that only custom events ask for."""
     wanted = frozenset(groups)
-    return tuple(name for name, row in REGISTRY.items() if row.group in wanted)
+    names = [name for name, row in REGISTRY.items() if row.group in wanted]
+    return (*names, *sorted(set(custom_types).difference(names)))
 
 
 def read(event: Mapping[str, Any]) -> Reading:
@@ -186,7 +208,7 @@ def read(event: Mapping[str, Any]) -> Reading:
         raise UnreadableEvent("wrong_object", f"{name} must carry a {row.object_name}.")
     scene = Scene(name, created, OBJECT_READERS, _previous(data))
     OBJECT_READERS[row.object_name](payload, scene)
-    return Reading(scene.facts(), scene.needs())
+    return Reading(scene.facts(), scene.needs(), scene.catalog)
 
 
 def _previous(data: object) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from refref.core.catalog import CatalogItem
 from refref.core.facts import Carrier, Fact, Kind, State, merge
 from refref.stripe.readers.probe import Payload, checked_id, identifier
 from refref.stripe.reading import Need, NeedKind, UnreadableEvent
@@ -19,7 +20,7 @@ ObjectReader = Callable[[Payload, "Scene"], None]
 class Scene:
     """What is known while one payload is read: the event's type and instant, and what has been found so far."""
 
-    __slots__ = ("_depth", "_facts", "_needs", "_readers", "event_type", "previous", "seen_at")
+    __slots__ = ("_depth", "_facts", "_needs", "_readers", "catalog", "event_type", "previous", "seen_at")
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Scene:
         self._depth = 0
         self._facts: dict[str, Fact] = {}
         self._needs: set[Need] = set()
+        self.catalog: tuple[CatalogItem, ...] = ()
 
     def add(
         self,
@@ -63,6 +65,11 @@ class Scene:
             self._facts[stripe_id] = merge(known, fact)
         else:
             raise UnreadableEvent("wrong_object", f"{stripe_id} stands for a {known.kind} and for a {kind}.")
+
+    def add_item(self, item: CatalogItem) -> None:
+        """Add a thing of the catalogue, which the event itself is about."""
+        if not self.is_nested:
+            self.catalog += (item,)
 
     def need(self, kind: NeedKind, stripe_id: str) -> None:
         """Ask for a fetch."""

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from refref import __version__
-from refref.web.api import books, custom_events, events, participants, programs, rates, setup, terms
+from refref.web.api import books, catalog, custom_events, events, participants, programs, rates, setup, terms
 from refref.web.api.schema import finish_schema
 
 ROUTERS = (
@@ -18,6 +18,7 @@ ROUTERS = (
     programs.router,
     terms.router,
     custom_events.router,
+    catalog.router,
     participants.router,
     books.router,
     events.router,
