@@ -182,7 +182,7 @@ async def search_catalog(
             and c.stripe_product_id = p.stripe_product_id
             and (c.nickname ilike $3 or c.stripe_price_id ilike $3 or c.lookup_key ilike $3)))
         order by name, stripe_product_id limit $5
-        """,  # noqa: S608 - constants
+        """,  # noqa: S608 - the columns and the filter are constants
         *args,
     )
     found = [Product(**row) for row in products]
@@ -191,19 +191,19 @@ async def search_catalog(
         select {_columns(Price)} from catalog_price
         where {shown.replace("$4", "$3")} and stripe_product_id = any ($4)
         order by stripe_product_id, currency, unit_amount_minor, stripe_price_id
-        """,  # noqa: S608 - constants
+        """,  # noqa: S608 - the columns and the filter are constants
         organization_id,
         connection_id,
         include_inactive,
         [product.product_id for product in found],
     )
     coupons = await tx.fetch(
-        f"select {_columns(Coupon)} from catalog_coupon where {shown} and (name ilike $3 or stripe_coupon_id ilike $3)"  # noqa: S608 - constants
+        f"select {_columns(Coupon)} from catalog_coupon where {shown} and (name ilike $3 or stripe_coupon_id ilike $3)"  # noqa: S608 - the columns and the filter are constants
         " order by name, stripe_coupon_id limit $5",
         *args,
     )
     codes = await tx.fetch(
-        f"select {_columns(PromotionCode)} from catalog_promotion_code"  # noqa: S608 - constants
+        f"select {_columns(PromotionCode)} from catalog_promotion_code"  # noqa: S608 - the columns and the filter are constants
         f" where {shown} and (code ilike $3 or stripe_promotion_code_id ilike $3 or stripe_coupon_id ilike $3)"
         " order by code, stripe_promotion_code_id limit $5",
         *args,
