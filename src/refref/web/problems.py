@@ -35,6 +35,7 @@ _BY_STATUS: Mapping[int, Mapping[str, str]] = {
     404: {
         "not_found": "There is nothing here",
         "unknown_api_key": "No such API key",
+        "unknown_backtest": "No such backtest",
         "unknown_code": "No such code",
         "unknown_connection": "No such connection",
         "unknown_customer": "No such customer",
@@ -51,6 +52,8 @@ _BY_STATUS: Mapping[int, Mapping[str, str]] = {
     405: {"method_not_allowed": "The address does not take this method"},
     409: {
         "ambiguous_program": "Several programs have the name",
+        "backtest_over": "The backtest is over",
+        "backtest_running": "A backtest of the program is running",
         "clock_goes_back": "A test clock only moves forward",
         "code_taken": "The code is in use",
         "draft_changed": "Somebody else saved the draft",

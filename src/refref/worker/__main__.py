@@ -13,7 +13,7 @@ from refref.settings import Settings
 from refref.vault import Vault
 from refref.worker.loop import run_worker
 
-MAX_CONNECTIONS = 6
+MAX_CONNECTIONS = 8
 
 
 async def work(settings: Settings, *, as_json: bool = False) -> None:

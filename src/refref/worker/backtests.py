@@ -27,7 +27,7 @@ from refref.flows.backtest_report import report_of
 from refref.worker.backtest_part import Order
 
 BEAT_S = 0.5
-MOST_ATTEMPTS = 3
+MOST_ATTEMPTS = 5
 SMALL = 5_000  # conversions that one process is quickest with
 _MOST_LINES = 20_000  # a statement
 _STOP_S = 0.5

@@ -12,6 +12,7 @@ from refref.db.failures import UNREACHABLE
 from refref.db.inbox import WAKE_CHANNEL
 from refref.db.pool import Database
 from refref.vault import Vault
+from refref.worker.backtests import run_due_backtests
 from refref.worker.bundled_rates import adopt_bundled_rates
 from refref.worker.catalog import read_catalogs_due
 from refref.worker.clock import mature_due
@@ -24,6 +25,7 @@ CLOCK_S = 1.0
 FETCH_S = 0.5
 REREAD_S = 1.0
 CATALOG_S = 1.0
+BACKTEST_S = 1.0
 RATES_S = 600.0  # for organizations that are new since; the history itself changes with an upgrade only
 
 log = structlog.get_logger("refref.worker")
@@ -42,6 +44,7 @@ async def run_worker(database: Database, vault: Vault, now: Callable[[], int] = 
         tasks.create_task(_repeat("rates", RATES_S, lambda: adopt_bundled_rates(database, now)))
         tasks.create_task(_repeat("rereader", REREAD_S, lambda: read_again_due(database)))
         tasks.create_task(_repeat("catalog", CATALOG_S, lambda: read_catalogs_due(database, vault, now)))
+        tasks.create_task(_repeat("backtests", BACKTEST_S, lambda: run_due_backtests(database)))
         tasks.create_task(_repeat("fetcher", FETCH_S, lambda: fetch_due(database, vault, now)))
 
 

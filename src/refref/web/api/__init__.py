@@ -10,13 +10,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from refref import __version__
-from refref.web.api import books, catalog, custom_events, events, participants, programs, rates, setup, terms
+from refref.web.api import backtests, books, catalog, custom_events, events, participants, programs, rates, setup, terms
 from refref.web.api.schema import finish_schema
 
 ROUTERS = (
     setup.router,
     programs.router,
     terms.router,
+    backtests.router,
     custom_events.router,
     catalog.router,
     participants.router,
