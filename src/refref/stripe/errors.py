@@ -95,10 +95,20 @@ _BY_STATUS: Mapping[int, FailureClass] = MappingProxyType(
 
 
 class StripeFailure(Exception):
-    """A call to Stripe that failed: its class, Stripe's code and message, and the request id for their support."""
+    """A call to Stripe that failed: its class, Stripe's code and message, and the request id for their support.
+
+    `retry_after_s`: how long Stripe asks to wait, where it does.
+    """
 
     def __init__(
-        self, failure: FailureClass, code: str | None, message: str, *, status: int | None, request_id: str | None
+        self,
+        failure: FailureClass,
+        code: str | None,
+        message: str,
+        *,
+        status: int | None,
+        request_id: str | None,
+        retry_after_s: int | None = None,
     ) -> None:
         super().__init__(f"{failure}: {message}")
         self.failure = failure
@@ -106,6 +116,7 @@ class StripeFailure(Exception):
         self.message = message
         self.status = status
         self.request_id = request_id
+        self.retry_after_s = retry_after_s
 
     @property
     def policy(self) -> Policy:
