@@ -30,10 +30,12 @@ from refref.db import (
     inbox,
     needs,
     participants,
+    payouts,
     profiles,
     programs,
     rates,
     reports,
+    reviews,
     setup,
     tallies,
     users,
@@ -49,6 +51,7 @@ FINDERS: dict[str, Finder] = {
     "api_keys.valid_key_hash": lambda tx, org, a: api_keys.valid_key_hash(tx, org, a.prefix),
     "audit.entries": lambda tx, org, a: audit.entries(tx, org, before=None, limit=10),
     "books.books_of_scopes": lambda tx, org, a: booked(tx, org, a),
+    "books.paid_decisions": lambda tx, org, a: books.paid_decisions(tx, org, a.connection_id),
     "connections.connections": lambda tx, org, a: connections.connections(tx, org),
     "connections.connection_by_id": lambda tx, org, a: connections.connection_by_id(tx, org, a.connection_id),
     "connections.valid_secrets": lambda tx, org, a: connections.valid_secrets(tx, org, a.connection_id, "webhook", NOW),
@@ -60,6 +63,9 @@ FINDERS: dict[str, Finder] = {
     "custom_events.paths_by_type": lambda tx, org, a: custom_events.paths_by_type(tx, org, a.connection_id),
     "custom_events.is_reading_again": lambda tx, org, a: custom_events.is_reading_again(tx, org, a.connection_id),
     "custom_events.put_back_page": lambda tx, org, a: custom_events.put_back_page(tx, org, a.connection_id, 10),
+    "custom_events.events_of_types_after": lambda tx, org, a: custom_events.events_of_types_after(
+        tx, org, a.connection_id, ["invoice.paid"], 0, 10
+    ),
     "custom_events.rereadings": lambda tx, org, a: custom_events.rereadings(tx, org, a.connection_id),
     "custom_events.recent_events": lambda tx, org, a: custom_events.recent_events(
         tx, org, a.connection_id, ["invoice.paid"], 10
@@ -115,6 +121,25 @@ FINDERS: dict[str, Finder] = {
     "reports.overview_totals": lambda tx, org, a: overview(tx, org, a),
 }
 FINDERS |= {
+    "payouts.payable_rewards": lambda tx, org, a: payouts.payable_rewards(
+        tx, org, a.connection_id, a.participant_id, "usd"
+    ),
+    "payouts.payout_by_id": lambda tx, org, a: payouts.payout_by_id(tx, org, "pyt_a"),
+    "payouts.items_of": lambda tx, org, a: payout_items(tx, org),
+    "payouts.later_payout": lambda tx, org, a: payouts.later_payout(tx, org, "pyt_0", ["rwd_a"]),
+    "reviews.subjects_of_rewards": lambda tx, org, a: reviews.subjects_of_rewards(tx, org, a.connection_id, ["rwd_a"]),
+    "reviews.subject_of_conversion": lambda tx, org, a: reviews.subject_of_conversion(
+        tx, org, a.connection_id, a.program_id, "in_a"
+    ),
+    "reviews.subject_of_referral": lambda tx, org, a: reviews.subject_of_referral(tx, org, "rfl_a"),
+    "reviews.subject_of_review": lambda tx, org, a: reviews.subject_of_review(tx, org, a.connection_id, "rev_a"),
+    "reviews.waiting_subjects": lambda tx, org, a: reviews.waiting_subjects(
+        tx, org, a.connection_id, program_id=None, participant_id=None, hold=None, limit=9
+    ),
+    "reviews.count_waiting": lambda tx, org, a: reviews.count_waiting(tx, org, a.connection_id),
+    "reviews.known_ids": lambda tx, org, a: reviewed(tx, org, a),
+}
+FINDERS |= {
     "rates.rate_book": lambda tx, org, a: given_rates(tx, org),
     "rates.uploads": lambda tx, org, a: rates.uploads(tx, org),
     "rates.last_day_of": lambda tx, org, a: rates.last_day_of(tx, org, "csv"),
@@ -139,7 +164,7 @@ REFERENCE_FINDERS: dict[str, Finder] = {
 }
 MODULES = (
     *(api_keys, audit, books, catalog, catalog_syncs, connections, custom_events, drafts, explain, facts, idempotency),
-    *(inbox, needs, participants, programs, profiles, rates, reports, setup, tallies, users),
+    *(inbox, needs, participants, payouts, programs, profiles, rates, reports, reviews, setup, tallies, users),
 )
 WRITES = (
     "insert_",
@@ -192,6 +217,15 @@ async def booked(tx: Connection, organization_id: str, a: Ids) -> list[Any]:
     """What is booked for A's customer, without the empty books of scopes that are unknown."""
     found = await books.books_of_scopes(tx, organization_id, a.connection_id, ["cus_a"])
     return [book for book in found.values() if book.rewards or book.decisions or book.referrals or book.customers]
+
+
+async def payout_items(tx: Connection, organization_id: str) -> list[Any]:
+    return [part for part in await payouts.items_of(tx, organization_id, "pyt_a") if part]
+
+
+async def reviewed(tx: Connection, organization_id: str, a: Ids) -> list[str]:
+    subject = reviews.Subject(a.program_id, "", "in_a", "in_a", "cus_a")
+    return (await reviews.known_ids(tx, organization_id, a.connection_id, [subject]))[subject]
 
 
 async def owners(tx: Connection, organization_id: str, a: Ids) -> Any:

@@ -181,6 +181,31 @@ def _percent(is_done: bool, cursor: int | None, first: int | None, last: int | N
     return min(100, 100 * max(0, cursor - first + 1) // (last - first + 1))
 
 
+async def events_of_types_after(
+    tx: Connection,
+    organization_id: str,
+    connection_id: str,
+    stripe_types: Collection[str],
+    after_seq: int,
+    limit: int,
+) -> list[tuple[int, str, bytes]]:
+    """Stored events of these types in order of arrival, in pages: (place, type, body)."""
+    rows = await tx.fetch(
+        """
+        select event_seq, type, body from stripe_event
+        where organization_id = $1 and connection_id = $2 and event_seq > $3 and type = any ($4)
+          and state in ('accepted', 'ignored')
+        order by event_seq limit $5
+        """,
+        organization_id,
+        connection_id,
+        after_seq,
+        list(stripe_types),
+        limit,
+    )
+    return [(row[0], row[1], decompress(row[2])) for row in rows]
+
+
 async def recent_events(
     tx: Connection, organization_id: str, connection_id: str, stripe_types: Collection[str], limit: int
 ) -> list[StoredSample]:
