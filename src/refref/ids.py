@@ -20,6 +20,8 @@ PREFIXES = {
     "audit": "aud",
     "told": "tld",
     "backtest": "btt",
+    "review": "rev",
+    "payout": "pyt",
 }
 
 

@@ -33,7 +33,7 @@ NOW = datetime(2026, 5, 1, tzinfo=UTC)
 LATER = datetime(2026, 5, 2, tzinfo=UTC)
 EARLY = datetime(2026, 1, 1, tzinfo=UTC)
 FACT = Fact("cus_a", Kind.CUSTOMER)
-DECISION = Decision("in_a", "", (), "cus_a", "refused", "x", 0, "usd", "", 5, 5, 0, 0, 0, 0)
+DECISION = Decision("in_a", "", ("cus_a",), "cus_a", "refused", "x", 0, "usd", "", 5, 5, 0, 0, 0, 0)
 TENANT_TABLES = """
 select relname from pg_class c
 where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace and relrowsecurity
@@ -63,11 +63,16 @@ ROWS = {
         "outcome": "refused",
         "reason": "x",
         "body": encode_decision(DECISION),
+        "draft_digest": b"x",
     },
-    "reward": {"reward_id": "rwd_a", "scope_id": "cus_a", "payment_key": "in_a", "status": "pending"},
+    "reward": {"reward_id": "rwd_a", "scope_id": "cus_a", "payment_key": "in_a", "status": "held", "paid_minor": 5}
+    | {"holds": ["fraud_hold"]},
     "ledger_entry": {"entry_id": "rwd_a.1", "kind": "earn", "reward_id": "rwd_a"},
     "ledger_posting": {"entry_id": "rwd_a.1", "posting_no": 1, "currency": "usd", "amount_minor": 5},
-    "review": {"review_id": "rev_a", "verdict": "approved", "stripe_id": "cus_a"},
+    "review": {"review_id": "rev_a", "verdict": "approved", "stripe_id": "cus_a", "rule_id": ""},
+    "payout": {"payout_id": "pyt_a"},
+    "payout_item": {"payout_id": "pyt_a", "reward_id": "rwd_a"},
+    "payout_undoing": {"payout_id": "pyt_b"},
     "tally_day": {"rule_id": "", "day": 0, "referrals": 1},
     "tally": {"scope_id": "cus_a", "rule_id": "", "occurred_at": 5, "referrals": 1},
     "rate_upload": {"upload_no": 1, "source": "csv"},

@@ -36,6 +36,8 @@ class Given(msgspec.Struct, frozen=True, gc=False):
     hold_until: int
     expires_at: int | None
     is_held: bool
+    holds: tuple[str, ...] = ()  # why it waits for a person
+    is_rejected: bool = False
 
 
 class Completed(msgspec.Struct, frozen=True, gc=False):
@@ -90,7 +92,7 @@ def complete(
         outcomes.append(outcome)
         given.extend(own)
         if program.outline.cap_currencies:
-            tallies.extend(tally for item in own for tally in _earned(candidate, claim, item))
+            tallies.extend(tally for item in own for tally in earned_tallies(candidate, claim, item))
     final = _with_outcomes(decision, tuple(outcomes), bool(given))
     return Completed(final, tuple(given), tuple(tallies))
 
@@ -147,12 +149,12 @@ def _reward(
     for (beneficiary, _), part in zip(claim.parts, shares, strict=True):
         item = Given(
             claim.rule_id, claim.rule_no, beneficiary, claim.reward, currency, part, 0,
-            claim.hold_until, claim.expires_at, is_held,
+            claim.hold_until, claim.expires_at, is_held, holds, claim.is_rejected,
         )  # fmt: skip
         left = _after_caps(candidate, claim, item, totals, earlier, notes) if claim.caps else part
         item = msgspec.structs.replace(item, amount=left)
         given.append(item)
-        earlier.extend(_earned(candidate, claim, item))  # whole: what is taken back is known with all shares
+        earlier.extend(earned_tallies(candidate, claim, item))  # whole: what is taken back is known with all shares
     whole = sum(item.amount for item in given)
     if whole <= 0:
         return _refusal(claim, "cap_reached", notes, option), []
@@ -174,7 +176,7 @@ def _granted(candidate: Candidate, claim: Claim, holds: tuple[str, ...]) -> tupl
     given = [
         Given(
             claim.rule_id, claim.rule_no, beneficiary, claim.reward, claim.currency, 0, 0,
-            claim.hold_until, claim.expires_at, candidate.is_held or bool(holds),
+            claim.hold_until, claim.expires_at, candidate.is_held or bool(holds), holds,
         )
         for beneficiary, _ in claim.parts
     ]  # fmt: skip
@@ -318,7 +320,7 @@ def _referral_tally(candidate: Candidate) -> tuple[Tally, ...]:
     )  # fmt: skip
 
 
-def _earned(candidate: Candidate, claim: Claim, item: Given) -> list[Tally]:
+def earned_tallies(candidate: Candidate, claim: Claim, item: Given) -> list[Tally]:
     """What a reward adds to the sums that caps look at: in its currency, and in those in which it counts converted."""
     decision = candidate.decision
     net = item.amount - item.reversed
@@ -350,5 +352,11 @@ def _judge(candidate: Candidate, program: Program, totals: Totals) -> Judged:
     if candidate.is_by_code and before >= _LEAST_BY_CODE and firsts.by_code * 2 > before:
         found.append("coupon_site")
     found = [check for check in found if terms.fraud[check] != "off"]
-    actions = {terms.fraud[check] for check in found}
-    return Judged(tuple(found), "deny" in actions, "hold" in actions)
+    return judged_by(found, program, decision.terms_version)
+
+
+def judged_by(flags: Sequence[str], program: Program, terms_version: int) -> Judged:
+    """The verdict on a referral, by what was found on it."""
+    actions = program.version_numbered(terms_version).fraud
+    found = {action for check, action in actions.items() if check in flags}
+    return Judged(tuple(flags), "deny" in found, "hold" in found)

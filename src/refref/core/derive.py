@@ -7,7 +7,7 @@ both for one scope that nobody else's payments concern; `derive_all` for all sco
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -19,6 +19,7 @@ from refref.core.conversions import Referee
 from refref.core.decisions import Decision
 from refref.core.evaluate import evaluate
 from refref.core.facts import ChargeState, CustomerState, Fact, InvoiceState, SessionState
+from refref.core.paid import Key, PaidDecision, as_booked, kept_as_paid
 from refref.core.program import Config
 from refref.core.reversals import reversal_of
 from refref.core.sales import Sale, SaleStatus, is_customer_id, sales_of
@@ -28,7 +29,8 @@ from refref.core.totals import Totals
 
 class DerivedReward(msgspec.Struct, frozen=True, gc=False):
     """A reward that should exist. `location` is pending, payable, held or expired; `ids` are all keys the conversion
-    ever had; `participant_id` is the beneficiary, or who referred where the beneficiary is the referee."""
+    ever had; `participant_id` is the beneficiary, or who referred where the beneficiary is the referee. `holds`: why it
+    waits for a person; `went_back`: what was taken back whether or not it expired (what was paid out does not)."""
 
     program_id: str
     rule_id: str
@@ -46,6 +48,9 @@ class DerivedReward(msgspec.Struct, frozen=True, gc=False):
     beneficiary_id: str
     kind: str = "commission"
     expires_at: int | None = None
+    holds: tuple[str, ...] = ()
+    is_rejected: bool = False
+    went_back: int = 0
 
 
 class DerivedReferral(msgspec.Struct, frozen=True, gc=False):
@@ -139,8 +144,13 @@ def draft(facts: Sequence[Fact], config: Config) -> Draft:
     )
 
 
-def finish(drafts: Sequence[tuple[str, Draft]], config: Config) -> dict[str, list[Completed]]:
-    """The second stage of scopes that are all there is; the results are in the order of each draft's candidates."""
+def finish(
+    drafts: Sequence[tuple[str, Draft]], config: Config, paid: Mapping[Key, PaidDecision] | None = None
+) -> dict[str, list[Completed]]:
+    """The second stage of scopes that are all there is; the results are in the order of each draft's candidates.
+
+    `paid`: conversions of programs that look at others' payments, of which a reward was paid out.
+    """
     programs = {program.program_id: program for program in config.programs}
     totals = Totals(config.programs)
     judged: dict[tuple[str, str], Judged] = {}
@@ -156,7 +166,12 @@ def finish(drafts: Sequence[tuple[str, Draft]], config: Config) -> dict[str, lis
         if tally is not None:
             totals.add_whole(tally)
     for _, scope, place, candidate in todo:
-        completed = complete(candidate, programs.get(candidate.decision.program_id), totals, judged)
+        program = programs.get(candidate.decision.program_id)
+        booked = kept_as_paid(candidate, paid) if paid else None
+        if booked is not None and program is not None:
+            completed = as_booked(candidate, booked, program, judged)
+        else:
+            completed = complete(candidate, program, totals, judged)
         results[scope][place] = completed
         for tally in completed.tallies:
             totals.add(tally)
@@ -202,6 +217,9 @@ def reward_of(decision: Decision, given: Given, now: int) -> DerivedReward:
         given.beneficiary_id,
         given.reward,
         given.expires_at,
+        given.holds if location == "held" else (),
+        given.is_rejected,
+        given.reversed,
     )
 
 

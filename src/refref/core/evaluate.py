@@ -128,7 +128,7 @@ def _judge_sale(course: Course, sale: Sale) -> Candidate:
     refused: dict[int, str] = {}
     if not reason:
         refused = _refused_by_policy(course, terms, sale.paid_at, sale.key)
-        reason = refused.pop(-1, "") or course.denied
+        reason = refused.pop(-1, "") or ("" if _verdict(course, sale.ids) == "approved" else course.denied)
     if reason:
         return Candidate(_decision(course, sale, reason, base, reversal, terms.version))
     return _count_sale(course, terms, sale, base, reversal, refused)
@@ -284,7 +284,8 @@ def _judge_happening(course: Course, happening: Happening) -> Candidate:
     refused: dict[int, str] = {}
     if not reason:
         refused = _refused_by_policy(course, terms, at, happening.key)
-        reason = refused.pop(-1, "") or course.denied
+        is_approved = _verdict(course, (happening.key,)) == "approved"
+        reason = refused.pop(-1, "") or ("" if is_approved else course.denied)
     outcomes: tuple[RuleOutcome, ...] = ()
     claims: tuple[Claim, ...] = ()
     currency = happening.currency

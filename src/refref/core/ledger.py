@@ -22,7 +22,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """One entry with its one posting. Accounts are (name, owner id); `amount` is positive minor units of `currency`."""
 
     entry_id: str
-    kind: str  # earn, adjust, reverse, restore, mature, hold, release
+    kind: str  # earn, adjust, reverse, restore, mature, hold, release, pay, unpay
     reward_id: str
     reason: str
     currency: str
@@ -56,6 +56,7 @@ class BookedReward(msgspec.Struct, frozen=True, gc=False):
     kind: str = "commission"
     expires_at: int | None = None
     paid: int = 0
+    holds: tuple[str, ...] = ()  # why it waits for a person, where it is held
 
 
 class Plan(msgspec.Struct, frozen=True, gc=False):
@@ -112,6 +113,8 @@ def kept_reward(booked: BookedReward, now: int) -> DerivedReward:
         booked.beneficiary_id,
         booked.kind,
         booked.expires_at,
+        booked.holds if location == HELD else (),
+        went_back=booked.reversed,
     )
 
 
@@ -154,7 +157,7 @@ def _unbooked(reward_id: str, target: DerivedReward) -> BookedReward:
     )
 
 
-def _status(location: str, amount: int, reversed_amount: int, paid: int) -> str:
+def status_after(location: str, amount: int, reversed_amount: int, paid: int) -> str:
     if location == EXPIRED and not paid:
         return EXPIRED
     if amount and reversed_amount >= amount:
@@ -162,14 +165,14 @@ def _status(location: str, amount: int, reversed_amount: int, paid: int) -> str:
     return PAID if paid and paid >= amount - reversed_amount else location
 
 
-def _here(known: BookedReward) -> str:
+def lies_in(known: BookedReward) -> str:
     """The account in which the reward's money lies, or would lie."""
     if known.status in (PENDING, PAYABLE, HELD):
         return known.status
     return PAYABLE if known.paid else PENDING
 
 
-class _Posting:
+class Posting:
     """Collects the entries of one reward, numbered on from those it has."""
 
     def __init__(self, known: BookedReward, entries: list[Entry]) -> None:
@@ -190,8 +193,8 @@ class _Posting:
 def _advance(known: BookedReward, target: DerivedReward, entries: list[Entry]) -> BookedReward:
     """Entries from what is booked to what should be, and the reward after them."""
     is_expired = target.location == EXPIRED and not known.paid
-    taken_back = target.amount if is_expired else target.reversed
-    posting = _Posting(known, entries)
+    taken_back = target.amount if is_expired else target.went_back if known.paid else target.reversed
+    posting = Posting(known, entries)
     if target.amount or known.amount:
         _post_difference(known, target, taken_back, posting)
     location = PAYABLE if known.paid else target.location
@@ -203,18 +206,19 @@ def _advance(known: BookedReward, target: DerivedReward, entries: list[Entry]) -
         terms_version=target.terms_version,
         amount=target.amount,
         reversed=taken_back,
-        status=_status(location, target.amount, taken_back, known.paid),
+        status=status_after(location, target.amount, taken_back, known.paid),
         occurred_at=target.occurred_at,
         hold_until=target.hold_until,
         expires_at=target.expires_at,
         entry_count=posting.count,
+        holds=target.holds if location == HELD else (),
     )
 
 
-def _post_difference(known: BookedReward, target: DerivedReward, taken_back: int, posting: _Posting) -> None:
+def _post_difference(known: BookedReward, target: DerivedReward, taken_back: int, posting: Posting) -> None:
     expense = (EXPENSE, known.program_id)
     owner = known.beneficiary_id
-    here = _here(known)
+    here = lies_in(known)
     # What is paid out, or expires, stays where it is; corrections of it go to what is payable.
     there = here if target.location == EXPIRED or known.paid else target.location
     grown = target.amount - known.amount
@@ -232,12 +236,18 @@ def _post_difference(known: BookedReward, target: DerivedReward, taken_back: int
     if grown > 0:
         posting.post("adjust", grown, expense, account, "the payment's facts changed")
     if taken < 0:
-        posting.post("restore", -taken, expense, account, "the money came back")
+        posting.post("restore", -taken, expense, account, "the money came back, or a person decided anew")
     if grown < 0:
         posting.post("adjust", -grown, account, expense, "the payment's facts changed")
     if taken > 0:
-        reason = "it was not paid out in time" if target.location == EXPIRED else "money went back to the customer"
-        posting.post("reverse", taken, account, expense, reason)
+        posting.post("reverse", taken, account, expense, _why_taken(known, target))
+
+
+def _why_taken(known: BookedReward, target: DerivedReward) -> str:
+    if target.is_rejected:
+        return "a person rejected it"
+    is_expired = target.location == EXPIRED and not known.paid
+    return "it was not paid out in time" if is_expired else "money went back to the customer"
 
 
 _MOVE_REASON = {
@@ -252,9 +262,9 @@ def _move_kind(here: str, there: str) -> str:
 
 
 def _void(orphan: BookedReward, entries: list[Entry]) -> BookedReward:
-    posting = _Posting(orphan, entries)
+    posting = Posting(orphan, entries)
     left = orphan.amount - orphan.reversed
     if left:
-        account = (_here(orphan), orphan.beneficiary_id)
+        account = (lies_in(orphan), orphan.beneficiary_id)
         posting.post("reverse", left, account, (EXPENSE, orphan.program_id), "the reward no longer applies")
-    return msgspec.structs.replace(orphan, reversed=orphan.amount, status=REVERSED, entry_count=posting.count)
+    return msgspec.structs.replace(orphan, reversed=orphan.amount, status=REVERSED, entry_count=posting.count, holds=())

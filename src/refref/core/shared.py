@@ -14,33 +14,27 @@ import msgspec
 from refref.core.claims import Candidate
 from refref.core.compiled import CompiledRule
 from refref.core.complete import Completed, Judged, complete, stage_one_tally
-from refref.core.decisions import digest_of
+from refref.core.decisions import Decision
+from refref.core.paid import Key, as_booked, draft_digest
 from refref.core.periods import period_end, period_start
 from refref.core.program import Program
 from refref.core.terms import TierStep
 from refref.core.totals import ALL_MEASURES, Firsts, Tally, Totals
 
-Key = tuple[str, str]  # conversion, program
 Owner = tuple[str, str]  # program, owner; owner "" is the whole program
 Order = tuple[int, str]
 CUSTOMER = frozenset(("customer",))
 OF_OWNER = frozenset(("referrals", "revenue", "participant"))
 OF_PROGRAM = frozenset(("program",))
 
-_encode = msgspec.msgpack.Encoder().encode
-
-
-def draft_digest(candidate: Candidate) -> bytes:
-    """Tells whether a conversion's draft changed."""
-    return digest_of(_encode(candidate))
-
 
 class KnownDecision(msgspec.Struct, frozen=True, gc=False):
-    """A decision as the books have it, by its digests."""
+    """A decision as the books have it, by its digests; `is_paid`: a reward of it was paid out."""
 
     digest: bytes
     draft: bytes | None
     is_stale: bool
+    is_paid: bool = False
 
 
 class Prefix(msgspec.Struct, frozen=True, gc=False):
@@ -59,13 +53,14 @@ class Look(msgspec.Struct, gc=False):
     """What to look up, and what to judge again.
 
     `todo`: places of candidates by scope; `since`: for each owner, the position from which contributions matter;
-    `replaced`: conversions whose contributions are out of date.
+    `replaced`: conversions whose contributions are out of date; `paid`: those of them that come out as booked.
     """
 
     todo: dict[str, list[int]]
     digests: dict[Key, bytes]
     since: dict[Owner, Order]
     replaced: set[Key]
+    paid: set[Key]
 
     def starts_at(self, owner: Owner, order: Order) -> None:
         """Take note that an owner's sums matter from a position on."""
@@ -81,7 +76,7 @@ def plan(
     programs: Mapping[str, Program],
 ) -> Look:
     """Which conversions must be judged again, and whose sums that takes."""
-    look = Look({}, {}, {}, set())
+    look = Look({}, {}, {}, set(), set())
     for scope, candidates in drafts:
         known = booked.get(scope, {})
         gone = set(known)
@@ -97,6 +92,8 @@ def plan(
             look.digests[key] = digest = draft_digest(candidate)
             before = known.get(key)
             if before is not None and before.draft == digest and not before.is_stale:
+                if before.is_paid:
+                    look.paid.add(key)
                 continue
             todo.append(place)
             look.replaced.add(key)
@@ -152,11 +149,13 @@ def _leave_out_what_nobody_looks_at(look: Look, programs: Mapping[str, Program])
 
 
 class Found(msgspec.Struct, gc=False):
-    """What was looked up: sums before, contributions from there on (those replaced left out), and first payments."""
+    """What was looked up: sums before, contributions from there on (those replaced left out), first payments, and the
+    booked decisions of what was paid out."""
 
     prefixes: Sequence[Prefix]
     later: Sequence[Tally]
     firsts: Mapping[Owner, tuple[int, int, int, tuple[int, ...]]]  # count, undone, by code, instants of the last day
+    paid: Mapping[Key, Decision] = {}
 
 
 class Stale(msgspec.Struct, frozen=True, gc=False):
@@ -201,11 +200,16 @@ def complete_planned(
         if isinstance(item, Tally):
             totals.add(item, measures)
             continue
-        completed = complete(item, programs.get(item.decision.program_id), totals, judged)
+        program = programs.get(item.decision.program_id)
+        booked = found.paid.get((item.decision.payment_key, item.decision.program_id))
+        if booked is not None and program is not None:
+            completed = as_booked(item, booked, program, judged)
+        else:
+            completed = complete(item, program, totals, judged)
         outcome.completed[scope][place] = completed
         for tally in completed.tallies:
             totals.add(tally)
-        if item.decision.program_id in programs and programs[item.decision.program_id].is_shared:
+        if program is not None and program.is_shared:
             outcome.tallies.extend([(tally, scope) for tally in completed.tallies])
     outcome.stale = _concerned(look, found, tallies, outcome, totals, programs)
     return outcome

@@ -6,9 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from refref.core.decisions import Decision
+import msgspec
+
+from refref.core.decisions import Decision, decode_decision
 from refref.core.derive import DerivedCustomer, DerivedReferral
 from refref.core.ledger import BookedReward, Entry
+from refref.core.paid import Key, PaidDecision
 from refref.core.shared import KnownDecision
 from refref.db.pool import Connection
 
@@ -45,7 +48,8 @@ select x.* from unnest($3::text[]) as wanted (scope_id) cross join lateral (
   from referral where organization_id = $1 and connection_id = $2 and scope_id = wanted.scope_id
   union all
   select 'r', scope_id, reward_id, program_id, rule_id, participant_id, payment_key, referee_id,
-         currency || E'\\n' || status || E'\\n' || terms_version || E'\\n' || kind, amount_minor, reversed_minor,
+         concat_ws(E'\\n', currency, status, terms_version, kind, array_to_string(holds, ' ')),
+         amount_minor, reversed_minor,
          extract(epoch from occurred_at)::bigint, extract(epoch from hold_until)::bigint, entry_count,
          extract(epoch from expires_at)::bigint, paid_minor, beneficiary_id, null, null
   from reward where organization_id = $1 and connection_id = $2 and scope_id = wanted.scope_id
@@ -69,10 +73,15 @@ async def books_of_scopes(
             campaign, status = g.split("\n")
             own.referrals[b, c] = (a, DerivedReferral(b, c, d, e, f, campaign, m, status))
         else:
-            currency, status, version, kind = g.split("\n")
+            currency, status, version, kind, holds = g.split("\n")
+            held_for = tuple(holds.split())
             own.rewards.append(
-                BookedReward(a, b, c, d, e, f, int(version), currency, m, n, status, o, p, q, h, kind, r, s)
+                BookedReward(a, b, c, d, e, f, int(version), currency, m, n, status, o, p, q, h, kind, r, s, held_for)
             )
+    for own in books.values():
+        for key in {(reward.payment_key, reward.program_id) for reward in own.rewards if reward.paid}:
+            if key in own.decisions:
+                own.decisions[key] = msgspec.structs.replace(own.decisions[key], is_paid=True)
     return books
 
 
@@ -86,10 +95,13 @@ async def add_rewards(
         """
         insert into reward (organization_id, connection_id, reward_id, program_id, participant_id, payment_key,
           rule_id, referee_id, scope_id, terms_version, status, currency, amount_minor, reversed_minor, occurred_at,
-          hold_until, entry_count, beneficiary_id, kind, expires_at)
-        select $1, $2, r.* from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+          hold_until, entry_count, beneficiary_id, kind, expires_at, holds)
+        select $1, $2, r.a, r.b, r.c, r.d, r.e, r.f, r.g, r.h, r.i, r.j, r.k, r.l, r.m, r.n, r.o, r.p, r.q, r.r,
+          string_to_array(r.s, ' ')
+        from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
           $8::text[], $9::text[], $10::int[], $11::text[], $12::text[], $13::bigint[], $14::bigint[],
-          $15::timestamptz[], $16::timestamptz[], $17::int[], $18::text[], $19::text[], $20::timestamptz[]) r
+          $15::timestamptz[], $16::timestamptz[], $17::int[], $18::text[], $19::text[], $20::timestamptz[], $21::text[])
+          as r (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s)
         """,
         organization_id,
         connection_id,
@@ -109,13 +121,13 @@ async def change_rewards(
           participant_id = n.participant_id, expires_at = n.expires_at,
           terms_version = n.terms_version, status = n.status, amount_minor = n.amount_minor,
           reversed_minor = n.reversed_minor, occurred_at = n.occurred_at, hold_until = n.hold_until,
-          entry_count = n.entry_count
+          entry_count = n.entry_count, holds = string_to_array(n.holds, ' ')
         from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::int[],
           $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::timestamptz[], $16::timestamptz[], $17::int[],
-          $18::text[], $19::text[], $20::timestamptz[])
+          $18::text[], $19::text[], $20::timestamptz[], $21::text[])
           as n (reward_id, program_id, participant_id, payment_key, rule_id, referee_id, scope_id, terms_version,
                 status, currency, amount_minor, reversed_minor, occurred_at, hold_until, entry_count, beneficiary_id,
-                kind, expires_at)
+                kind, expires_at, holds)
         where r.organization_id = $1 and r.connection_id = $2 and r.reward_id = n.reward_id
         """,
         organization_id,
@@ -144,6 +156,7 @@ def _reward_columns(rows: Sequence[tuple[BookedReward, str]]) -> tuple[list[obje
         [r.beneficiary_id for r, _ in rows],
         [r.kind for r, _ in rows],
         [None if r.expires_at is None else instant(r.expires_at) for r, _ in rows],
+        [" ".join(r.holds) for r, _ in rows],
     )
 
 
@@ -183,17 +196,20 @@ async def store_decisions(
         """
         insert into decision (organization_id, connection_id, payment_key, program_id, scope_id, referee_id,
           participant_id, outcome, reason, occurred_at, currency, paid_minor, base_minor, refunded_minor, earned_minor,
-          reversed_minor, digest, body, draft_digest)
-        select $1, $2, d.* from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+          reversed_minor, digest, body, draft_digest, flags)
+        select $1, $2, d.a, d.b, d.c, d.d, d.e, d.f, d.g, d.h, d.i, d.j, d.k, d.l, d.m, d.n, d.o, d.p, d.q,
+          string_to_array(d.r, ' ')
+        from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
           $9::text[], $10::timestamptz[], $11::text[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[],
-          $16::bigint[], $17::bytea[], $18::bytea[], $19::bytea[]) d
+          $16::bigint[], $17::bytea[], $18::bytea[], $19::bytea[], $20::text[])
+          as d (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)
         on conflict (organization_id, connection_id, payment_key, program_id) do update set
           scope_id = excluded.scope_id, referee_id = excluded.referee_id, participant_id = excluded.participant_id,
           outcome = excluded.outcome, reason = excluded.reason, occurred_at = excluded.occurred_at,
           currency = excluded.currency, paid_minor = excluded.paid_minor, base_minor = excluded.base_minor,
           refunded_minor = excluded.refunded_minor, earned_minor = excluded.earned_minor,
           reversed_minor = excluded.reversed_minor, digest = excluded.digest, body = excluded.body,
-          draft_digest = excluded.draft_digest, is_stale = false
+          draft_digest = excluded.draft_digest, flags = excluded.flags, is_stale = false
         """,
         organization_id,
         connection_id,
@@ -214,7 +230,30 @@ async def store_decisions(
         [digest for _, _, digest, *_ in rows],
         [body for *_, body, _ in rows],
         [draft for *_, draft in rows],
+        [" ".join(d.flags) for d, *_ in rows],
     )
+
+
+async def paid_decisions(
+    tx: Connection, organization_id: str, connection_id: str, keys: Collection[Key] | None = None
+) -> dict[Key, PaidDecision]:
+    """The decisions on conversions of which a reward was paid out, where the program looks at others' payments and
+    nothing asked for judging them again: those of `keys`, or all."""
+    rows = await tx.fetch(
+        """
+        select d.payment_key, d.program_id, d.draft_digest, d.body
+        from (select distinct r.payment_key, r.program_id from reward r
+              where r.organization_id = $1 and r.connection_id = $2 and r.paid_minor > 0
+                and ($3::text[] is null or r.payment_key = any ($3))) p
+        join decision d on d.organization_id = $1 and d.connection_id = $2 and d.payment_key = p.payment_key
+          and d.program_id = p.program_id
+        where d.draft_digest is not null and not d.is_stale
+        """,
+        organization_id,
+        connection_id,
+        None if keys is None else [payment for payment, _ in keys],
+    )
+    return {(row[0], row[1]): PaidDecision(row[2], decode_decision(row[3])) for row in rows}
 
 
 async def drop_decisions(

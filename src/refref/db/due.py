@@ -18,7 +18,7 @@ async def maturing_scopes(tx: Connection, organization_id: str, connection_id: s
         select scope_id from reward
         where organization_id = $1 and connection_id = $2
           and (status = 'pending' and hold_until <= to_timestamp($3)
-               or expires_at is not null and status in ('pending', 'payable', 'held')
+               or expires_at is not null and status in ('pending', 'payable', 'held') and paid_minor = 0
                   and expires_at <= to_timestamp($3))
         group by scope_id order by min(hold_until) limit $4
         """,

@@ -118,11 +118,12 @@ async def participants_of(
 async def reviews_of(
     tx: Connection, organization_id: str, connection_id: str, stripe_ids: Collection[str]
 ) -> dict[tuple[str, str, str], str]:
-    """What people decided on these conversions and referees: (program, rule, id) -> approved or rejected."""
+    """What people decided on these objects, and on conversions whose keys begin with one: (program, rule, key) ->
+    approved or rejected."""
     rows = await tx.fetch(
         """
         select distinct on (program_id, rule_id, stripe_id) program_id, rule_id, stripe_id, verdict
-        from review where organization_id = $1 and connection_id = $2 and stripe_id = any ($3)
+        from review where organization_id = $1 and connection_id = $2 and split_part(stripe_id, '/', 1) = any ($3)
         order by program_id, rule_id, stripe_id, review_id desc
         """,
         organization_id,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from refref.core.paid import Key
 from refref.core.periods import DAY_S, period_start
-from refref.core.shared import Key, Order, Owner, Prefix, Stale
+from refref.core.shared import Order, Owner, Prefix, Stale
 from refref.core.totals import Tally
 from refref.db.pool import Connection
 
@@ -178,7 +179,7 @@ async def add(tx: Connection, organization_id: str, connection_id: str, rows: Se
 async def mark_stale(
     tx: Connection, organization_id: str, connection_id: str, stale: Sequence[Stale], judged: Collection[Key]
 ) -> None:
-    """Ask for conversions whose sums changed to be judged again, those just `judged` left out."""
+    """Ask for conversions whose sums changed to be judged again, those just `judged` left out, and those paid out."""
     if not stale:
         return
     await tx.execute(
@@ -193,6 +194,8 @@ async def mark_stale(
             and (s.owner_id = '' or t.owner_id = s.owner_id)
           where not exists (select from unnest($9::text[], $10::text[]) as j (payment_key, program_id)
                             where j.payment_key = t.payment_key and j.program_id = t.program_id)
+            and not exists (select from reward r where r.organization_id = $1 and r.connection_id = $2
+                            and r.payment_key = t.payment_key and r.program_id = t.program_id and r.paid_minor > 0)
         ), marked as (
           update decision d set is_stale = true from concerned c
           where d.organization_id = $1 and d.connection_id = $2 and d.payment_key = c.payment_key

@@ -16,7 +16,7 @@ from refref.core.facts import Fact, Kind, merge
 from refref.core.findings import Difference, RebuildReport
 from refref.core.program import Config
 from refref.core.scopes import absorb
-from refref.db import custom_events, inbox, needs, setup
+from refref.db import books, custom_events, inbox, needs, setup
 from refref.db import facts as db_facts
 from refref.db.pool import Connection
 from refref.flows.read_stored import read_stored
@@ -69,8 +69,8 @@ async def rebuild_verify(
 async def judge_everything(
     tx: Connection, organization_id: str, connection_id: str
 ) -> Mapping[str, Sequence[Completed]] | None:
-    """The outcome of every conversion of a connection, by scope, judged together from nothing; None where no terms look
-    across customers, so that each scope can be judged alone."""
+    """The outcome of every conversion of a connection, by scope, judged together from nothing but what was paid out;
+    None where no terms look across customers, so that each scope can be judged alone."""
     programs = await setup.programs_of(tx, organization_id, connection_id)
     if not any(program.is_shared for program in programs):
         return None
@@ -83,7 +83,8 @@ async def judge_everything(
             by_scope[row.scope_id].append(row.fact)
         more, _ = await drafts_of(tx, organization_id, connection_id, by_scope)
         drafts.extend(more)
-    return finish(drafts, Config(programs, {}))
+    paid = await books.paid_decisions(tx, organization_id, connection_id)
+    return finish(drafts, Config(programs, {}), paid)
 
 
 async def _facts_anew(

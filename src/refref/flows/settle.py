@@ -23,11 +23,12 @@ from refref.core.derive import (
     normal_email,
     reward_of,
 )
-from refref.core.facts import ChargeState, Fact
+from refref.core.facts import ChargeState, EventState, Fact
 from refref.core.ledger import BookedReward, Entry, kept_reward, plan_rewards
+from refref.core.paid import draft_digest
 from refref.core.program import Config, Program
 from refref.core.scopes import Merged, absorb
-from refref.core.shared import Found, Stale, complete_planned, draft_digest, plan
+from refref.core.shared import Found, Stale, complete_planned, plan
 from refref.core.totals import Tally
 from refref.db import books, facts, setup, tallies
 from refref.db.books import DecisionRow, ScopeBooks
@@ -209,6 +210,9 @@ async def _complete_where_others_matter(
         found.later = await tallies.contributions_since(tx, organization_id, look.since, look.replaced)
         if any(program.outline.judges_referrals for program in config.programs):
             found.firsts = await tallies.first_payments_before(tx, organization_id, look.since)
+    if kept := look.paid & look.replaced:
+        paid = await books.paid_decisions(tx, organization_id, connection_id, kept)
+        found.paid = {key: item.decision for key, item in paid.items()}
     outcome = complete_planned(candidates, look, found, own, programs)
     changes.replaced = look.replaced
     changes.tallies = outcome.tallies
@@ -249,7 +253,9 @@ async def _config(
         rates=await rate_book(tx, organization_id) if any(program.outline.converts for program in programs) else None,
     )
     if await setup.has_reviews(tx, organization_id, connection_id):
-        ids = [*by_scope, *(fact.stripe_id for own in by_scope.values() for fact in own)]
+        all_facts = [fact for own in by_scope.values() for fact in own]
+        ids = {*by_scope, *(fact.stripe_id for fact in all_facts)}
+        ids.update(fact.state.object_id for fact in all_facts if isinstance(fact.state, EventState))
         reviews = await setup.reviews_of(tx, organization_id, connection_id, ids)
         config = msgspec.structs.replace(config, reviews=reviews)
     return config, card_emails
