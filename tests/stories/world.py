@@ -288,8 +288,7 @@ class World:
 
     def _has_ground(self, reward: asyncpg.Record, beneficiary_id: str) -> bool:
         rules = decode_decision(reward["body"]).rules if reward["body"] else ()
-            rule.rule_id == reward["rule_id"] and any(part[0] == beneficiary_id for part in rule.parts)
-            for rule in rules
+        return any(
             rule.rule_id == reward["rule_id"] and any(part[0] == beneficiary_id for part in rule.parts)
             for rule in rules
         )
@@ -354,8 +353,8 @@ class World:
         return "\n".join(["the books are:", *(str(dict(line)) for line in lines)])
 
     def check(self, merchant: Merchant) -> None:
-        """Every invariant holds, nothing is left in the inbox, and neither a rebuild nor a backtest of the terms as they
-        are finds a difference."""
+        """Every invariant holds, nothing is left in the inbox, and neither a rebuild nor a backtest of the same terms
+        finds a difference."""
 
         async def work() -> None:
             async with self.database.tenant(merchant.organization_id) as tx:
