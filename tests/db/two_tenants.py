@@ -183,6 +183,7 @@ def row_of(owner: psycopg.Connection[Any], table: str, a: Ids) -> dict[str, Any]
         [table],
     ).fetchall()
     known = dataclasses.asdict(a) | {"owner_id": a.participant_id, "destination_owner": a.participant_id}
+    known["beneficiary_id"] = a.participant_id
     known |= {"hold_until": NOW, "source": "webhook", "state": "accepted", "event_seq": 1, "carrier_kind": "manual"}
     known |= {"body": compress(b"{}"), "currency": "usd", "kind": "commission"} | ROWS.get(table, {})
     if table == "inbox":
