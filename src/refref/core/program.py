@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -118,6 +118,19 @@ class Outline:
             ),
             "",
         )
+
+
+def counts_otherwise(before: Sequence[TermsVersion], after: Sequence[TermsVersion]) -> bool:
+    """Whether later terms look at sums across customers that were not kept so far, so that past conversions must be
+    counted too."""
+    old, new = Outline(tuple(before)), Outline(tuple(after))
+    if not new.is_shared and not new.cap_currencies:
+        return False
+    return (old.is_shared, old.revenue_currency, set(old.cap_currencies)) != (
+        new.is_shared,
+        new.revenue_currency,
+        set(new.cap_currencies),
+    )
 
 
 _outlines: dict[int, tuple[tuple[TermsVersion, ...], Outline]] = {}

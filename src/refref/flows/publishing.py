@@ -6,10 +6,12 @@ Called by flows, in their transaction; opens none.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from math import ceil
 
 from refref.core.custom_types import custom_paths
+from refref.core.program import counts_otherwise
 from refref.core.refusals import Refused
-from refref.core.terms import Terms, terms_to_json
+from refref.core.terms import Terms, TermsVersion, terms_to_json
 from refref.core.terms_check import check_terms
 from refref.db import audit, connections, custom_events, facts, inbox, programs
 from refref.db.pool import Connection
@@ -88,7 +90,8 @@ async def add_version(
     check_terms(terms)
     if program.status == "archived":
         raise Refused("program_archived", "The program is archived, which is for good: duplicate it to begin anew.")
-    last = await programs.latest_terms(tx, program.organization_id, program.program_id)
+    stored = await programs.terms_versions(tx, program.organization_id, program.program_id)
+    last = stored[0] if stored else None
     check_newest(0 if last is None else last.version, based_on_version)
     there = await connection_now(tx, program, now)
     starts_at = _starts_at(effective_at, last, there)
@@ -111,9 +114,14 @@ async def add_version(
         subject=program.program_id,
         details={"version": made.version},
     )
-    if starts_at < there:
+    before = [_version(version) for version in reversed(stored)]
+    if starts_at < there or counts_otherwise(before, [*before, _version(made)]):
         await settle_again(tx, program)
     return made
+
+
+def _version(stored: StoredTerms) -> TermsVersion:
+    return TermsVersion(stored.version, ceil(stored.effective_at.timestamp()), stored.terms)
 
 
 def _starts_at(effective_at: datetime | None, last: StoredTerms | None, there: datetime) -> datetime:

@@ -351,3 +351,26 @@ def old_referrals_keep_the_terms_they_joined_with(s: Story) -> None:
     s.buy(price, "ana", email="new@customers.example")
     s.wait(months=1)
     s.end(ana=[pending(2_000), pending(1_000), pending(2_000), pending(1_000)], refused=[])
+
+
+@story("79-later-terms")
+def referrals_before_the_tiers_count(s: Story) -> None:
+    """Terms with tiers, published later and only for what comes, still count who was referred before."""
+    s.program()
+    s.affiliate("ana")
+    refer(s, "ana", 2)
+    s.publish(s.sb.now + 86_400, rules=(by_referrals(),))
+    s.wait(days=2)
+    refer(s, "ana", 1)
+    s.end(ana=[pending(2_000), pending(2_000), pending(1_500)], refused=[])
+
+
+@story("82-later-terms")
+def what_was_earned_before_the_cap_counts(s: Story) -> None:
+    s.program()
+    s.affiliate("ana")
+    refer(s, "ana", 2)
+    s.publish(s.sb.now + 86_400, caps=(Cap(on="participant", amounts={"usd": 5_000}),))
+    s.wait(days=2)
+    refer(s, "ana", 1)
+    s.end(ana=[pending(2_000), pending(2_000), pending(1_000)], refused=[])
