@@ -123,6 +123,8 @@ async def replace_api_key(
         await connections.expire_secret(tx, organization_id, connection_id, old.secret_id, now)
     made = _seal(vault, connection, "api_key", secret, now)
     await connections.insert_secret(tx, made)
+    there = now + timedelta(seconds=connection.clock_ahead_s)
+    await catalog_syncs.insert_sync(tx, organization_id, connection_id, started_by=actor, started_at=there)
     await _record_secret(tx, made, actor, now)
     return made
 
