@@ -22,6 +22,7 @@ PREFIXES = {
     "backtest": "btt",
     "review": "rev",
     "payout": "pyt",
+    "reading": "rdg",
 }
 
 
