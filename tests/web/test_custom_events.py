@@ -184,6 +184,20 @@ def test_over_the_api(with_web: RunWeb) -> None:
     with_web(scenario)
 
 
+def test_the_endpoint_is_to_be_set_up_for_the_types_that_are_asked_for(with_web: RunWeb) -> None:
+    async def scenario(web: Any) -> None:
+        connection_id = (await web.connection())["connection_id"]
+        custom = CustomEvent(("customer.updated", "quote.accepted"))
+        await web.program(connection_id, terms=json.loads(terms_to_json(terms(custom))))
+        enabled = (await web.api.get("/v1/stripe_events")).json()["data"]
+        own = (await web.api.get("/v1/stripe_events", params={"connection_id": connection_id})).json()["data"]
+        assert own == [*enabled, "quote.accepted"]
+        await web.sign_in()
+        assert "quote.accepted" in (await web.browser.get("/settings")).text
+
+    with_web(scenario)
+
+
 def test_drafts_can_be_tried_on_what_is_stored(with_web: RunWeb) -> None:
     async def scenario(web: Any) -> None:
         connection_id = (await web.connection())["connection_id"]

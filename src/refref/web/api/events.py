@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from refref.core.refusals import Refused
-from refref.db import reports
+from refref.db import custom_events, reports
 from refref.db.pool import Connection
 from refref.db.reports import EventRow
 from refref.flows.explain import explain
@@ -122,11 +122,21 @@ async def run_doctor(call: Reading) -> DoctorOut:
 
 
 @router.get("/stripe_events")
-async def list_stripe_events(call: Reading) -> StripeEventsOut:
+async def list_stripe_events(
+    call: Reading,
+    connection_id: Annotated[
+        str | None, Query(description="Also the types that this connection's custom events ask for.")
+    ] = None,
+) -> StripeEventsOut:
     """The event types to enable on the webhook endpoint in Stripe."""
     from refref.stripe.readers import events_to_enable  # with all readers behind it: not needed to start
 
-    return StripeEventsOut(data=list(events_to_enable()))
+    if connection_id is None:
+        return StripeEventsOut(data=list(events_to_enable()))
+    async with call.transaction() as tx:
+        found = await call.connection(tx, connection_id)
+        custom = await custom_events.paths_by_type(tx, call.organization_id, found.connection_id)
+    return StripeEventsOut(data=list(events_to_enable(custom_types=custom)))
 
 
 def _present(row: EventRow) -> EventOut:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from refref.core.refusals import Refused
-from refref.db import api_keys, connections, users
+from refref.db import api_keys, connections, custom_events, users
 from refref.flows.api_keys import CreatedApiKey, create_api_key, revoke_api_key
 from refref.flows.connections import add_webhook_secret, replace_api_key, set_clock_ahead
 from refref.stripe.readers import events_to_enable
@@ -129,6 +129,7 @@ async def _settings_page(
             "stripe_keys": await connections.valid_secrets(tx, *scope, "api_key", viewer.real_now),
             "keys": await api_keys.api_keys(tx, scope[0], before=None, limit=100),
             "members": await users.members(tx, scope[0]),
+            "events": events_to_enable(custom_types=await custom_events.paths_by_type(tx, *scope)),
         }
     return render(
         request,
@@ -136,7 +137,6 @@ async def _settings_page(
         viewer,
         status_code=422 if refused else 200,
         webhook_url=webhook_url(viewer),
-        events=events_to_enable(),
         refused=refused,
         created=created,
         **context,
