@@ -60,6 +60,16 @@ def sales_with_an_excluded_coupon_do_not_count(s: Story) -> None:
     s.end(ana=[pending(2_000), pending(1_800)], refused=["excluded_coupon", "excluded_coupon"])
 
 
+@story("56-coupon-unasked", has_api=True)
+def the_coupon_behind_a_code_is_not_asked_for_where_no_terms_name_coupons(s: Story) -> None:
+    s.affiliate("ana")
+    s.buy(s.price(10_000), promotion_code=s.code("ana"))
+    s.wait(days=1)
+    s.end(ana=[pending(1_800)], refused=[])
+    asked = {row[0] for row in s.world.fetch(s.merchant, "select need_kind from stripe_document")}
+    assert "session_coupons" not in asked
+
+
 @story("09-conditions")
 def metadata_and_interval_in_conditions(s: Story) -> None:
     rules = (
