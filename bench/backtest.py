@@ -85,7 +85,7 @@ async def measure(history: History, processes: int, budget: bool) -> dict[str, o
 
     watch, before = Watch(), postgres_cpu(history.postgres)
     watching = asyncio.create_task(watch.look_forever())
-    summary, _ = await run_backtest(database, job, processes, progress)
+    summary, _ = await run_backtest(database, job, progress, processes=processes)
     seconds = time.perf_counter() - started
     watching.cancel()
     postgres_s = postgres_cpu(history.postgres) - before

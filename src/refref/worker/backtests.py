@@ -49,14 +49,17 @@ def processes_here() -> int:
     return max(1, min(2, os.cpu_count() or 1))
 
 
-async def run_backtest(database: Database, job: Job, processes: int, progress: Progress) -> tuple[Summary, Document]:
-    """Try the terms on the history as it is now; what was found, and the report of it. Raises Stopped, PartFailed."""
+async def run_backtest(
+    database: Database, job: Job, progress: Progress, *, processes: int | None = None
+) -> tuple[Summary, Document]:
+    """Try the terms on the history as it is now; what was found, and the report of it. `processes`: as many as its size
+    calls for, unless given. Raises Stopped, PartFailed."""
     async with database.snapshot(job.organization_id) as tx, AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="refref-backtest-")))
         program = await program_under_draft(tx, job)
         count = await backtests.conversions_of_program(tx, job.organization_id, job.connection_id, job.program_id)
-        if count <= SMALL:
-            processes = 1
+        if processes is None:
+            processes = 1 if count <= SMALL else processes_here()
         partitions = partitions_for(program, processes)
         bounds = await backtests.scope_bounds(tx, job.organization_id, job.connection_id, processes)
         snapshot = await export_snapshot(tx)
@@ -199,7 +202,7 @@ async def _run_job(database: Database, found: Backtest, attempt: int) -> None:
             return await backtests.beat(tx, found.organization_id, found.backtest_id, attempt, done, total)
 
     try:
-        summary, report = await run_backtest(database, job_of(found), processes_here(), progress)
+        summary, report = await run_backtest(database, job_of(found), progress)
     except Stopped:
         log.info("backtest stopped", backtest_id=found.backtest_id)
         return
