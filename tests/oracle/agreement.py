@@ -72,7 +72,8 @@ def told_by_product(derived: Iterable[Derived]) -> Told:
             parts.setdefault(key, []).append((reward.beneficiary_id, reward.currency, reward.amount, reward.reversed))
             places[key] = reward.location
     for key, given in parts.items():
-        assert key not in told, (key, told[key], given)
+        # What a person rejected stays in the books, taken back whole. Nothing else is both refused and rewarded.
+        assert told.get(key, "rejected") == "rejected", (key, told[key], given)
         told[key] = in_words(given, places[key])
     return told
 

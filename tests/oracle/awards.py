@@ -42,14 +42,18 @@ def award(
     gone = _gone(case, rule, lines)
     state = _state(world, case, rule, gone, counted, now)
     total = sum(one.amount_minor for one in granted)
-    taken = total if state in ("rejected", "expired") else min(total, half_up(total * gone))
-    backs = divide(taken, [one.amount_minor for one in granted])
-    given = tuple(replace(one, reversed_minor=back) for one, back in zip(granted, backs, strict=True))
-    for one in given if worth is not None else ():
-        # What has expired still counts for the caps, so that no reward depends on the clock.
-        left = one.amount_minor - (0 if state == "expired" else one.reversed_minor)
+    # What has expired still counts for the caps, so that no reward depends on the clock.
+    back = total if state == "rejected" else min(total, half_up(total * gone))
+    for one, part in zip(granted, _divided(back, granted), strict=True):
+        left = one.amount_minor - part
         books.earned.append(Earned(case.conversion, rule.rule_id, one.beneficiary, one.currency, left))
+    taken = _divided(total if state == "expired" else back, granted)
+    given = tuple(replace(one, reversed_minor=part) for one, part in zip(granted, taken, strict=True))
     return Outcome(key, rule.rule_id, "", given, state, is_cut)
+
+
+def _divided(back: int, granted: list[Given]) -> list[int]:
+    return divide(back, [one.amount_minor for one in granted])
 
 
 def _shares(case: Case, rule: RewardRule, amount: int) -> list[tuple[str, int]]:
@@ -74,7 +78,7 @@ def _gone(case: Case, rule: RewardRule, lines: list[Line]) -> Fraction:
 
 def _state(world: World, case: Case, rule: RewardRule, gone: Fraction, counted: CountedPayments, now: int) -> str:
     at, terms, payment = case.conversion.at, case.terms, case.conversion.payment
-    review = world.reviews.get((case.conversion.key, rule.rule_id), "")
+    review = fraud.verdict(world, case.conversion, rule.rule_id)
     if review == "rejected":
         return "rejected"
     if gone == 1:
@@ -115,7 +119,7 @@ def _capped(world: World, case: Case, rule: RewardRule, worth: Worth, books: Boo
         amount = share
         for on in ("customer", "participant", "program"):
             for cap in case.terms.caps:
-                if cap.on != on or (cap.rules and rule.rule_id not in cap.rules) or amount == 0:
+                if cap.on != on or (cap.rules and rule.rule_id not in cap.rules):
                     continue
                 if on == "participant" and who == REFEREE:
                     continue

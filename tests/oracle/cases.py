@@ -137,7 +137,7 @@ def unless_whole(
 class Books:
     """What happened before, in the order of decisions: who met which event, and what was given."""
 
-    met: list[tuple[str, str, str]] = field(default_factory=list)  # referee, subscription, event
+    met: list[tuple[Conversion, str]] = field(default_factory=list)  # which event
     earned: list[Earned] = field(default_factory=list)
 
 

@@ -100,7 +100,8 @@ def reason_against(case: Case, event: QualifyingEvent, books: Books) -> str:
     conversion, payment, customer = case.conversion, case.conversion.payment, case.conversion.customer
     if not is_of_kind(case, event):
         return "no_rule_applies"
-    if event.kind == "first_purchase" and times_met(case, event.event_id, books):
+    met = met_before(case, event.event_id, books)
+    if event.kind == "first_purchase" and any(one.payment is not None for one in met):
         return "no_rule_applies"
     lines, reason = event_lines(case, event)
     if reason:
@@ -134,13 +135,13 @@ def coupons_of(conversion: Conversion) -> set[str]:
     return {*payment.coupons, *(touch.value for touch in payment.touches if touch.kind == "promotion_code")}
 
 
-def times_met(case: Case, event_id: str, books: Books) -> int:
-    """How many earlier conversions of this referee and cycle met the event."""
+def met_before(case: Case, event_id: str, books: Books) -> list[Conversion]:
+    """The earlier conversions of this referee and cycle that met the event."""
     conversion = case.conversion
-    return sum(
-        1
-        for referee, subscription, met in books.met
-        if referee == conversion.customer.referee_id
+    return [
+        one
+        for one, met in books.met
+        if one.customer.referee_id == conversion.customer.referee_id
         and met == event_id
-        and (case.terms.restart == "continue" or subscription == conversion.subscription_id)
-    )
+        and (case.terms.restart == "continue" or one.subscription_id == conversion.subscription_id)
+    ]

@@ -46,8 +46,18 @@ def _with_actions(found: set[str], terms: Terms) -> dict[str, str]:
     return {check: action(terms, check) for check in found if action(terms, check) != "off"}
 
 
-def refusal(found: dict[str, str]) -> str:
-    """The reason of a denial, "" without."""
+def verdict(world: World, conversion: Conversion, rule_id: str) -> str:
+    """What a person said: of the reward, else of the conversion, else of the referee; "" when nobody did."""
+    for name in ((conversion.key, rule_id), (conversion.key, ""), (conversion.customer.referee_id, "")):
+        if name in world.reviews:
+            return world.reviews[name]
+    return ""
+
+
+def refusal(world: World, conversion: Conversion, found: dict[str, str]) -> str:
+    """The reason of a denial, "" without, or where a person approved the conversion or the referee."""
+    if verdict(world, conversion, "") == "approved":
+        return ""
     denied = {check for check, done in found.items() if done == "deny"}
     if denied & {"self_email", "self_card"}:
         return "self_referral"

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
+from oracle.conversions import conversions_of
 from oracle.drawing import (
     AMOUNTS,
     COUNTRIES,
@@ -59,7 +60,19 @@ def worlds(dice: Dice, most_customers: int = 15) -> World:
         begun = dice.instant(0, 40)
         pauses = ((begun, dice.one((None, begun + 10 * DAY))),)
     archived_at = dice.instant(60, LAST_DAY) if dice.rare(16) else None
-    return World(people, customers, tuple(versions), pauses, archived_at, RATES)
+    world = World(people, customers, tuple(versions), pauses, archived_at, RATES)
+    return replace(world, reviews=reviews(dice, world)) if dice.rare(3) else world
+
+
+def reviews(dice: Dice, world: World) -> dict[tuple[str, str], str]:
+    """A few verdicts on rewards, conversions and referees."""
+    given = {}
+    conversions = conversions_of(world)
+    for _ in range(dice.whole(1, 3) if conversions else 0):
+        conversion = dice.one(conversions)
+        name = dice.one(((conversion.key, "r1"), (conversion.key, ""), (conversion.customer.referee_id, "")))
+        given[name] = dice.one(("approved", "rejected"))
+    return given
 
 
 def participants(dice: Dice, name: str) -> Participant:

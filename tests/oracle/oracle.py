@@ -17,8 +17,8 @@ from oracle.events import (
     event_lines,
     is_inside_window,
     is_of_kind,
+    met_before,
     reason_against,
-    times_met,
     welcomes,
 )
 from oracle.referrals import covers, domain_of
@@ -38,7 +38,7 @@ def judge(world: World, now: int) -> dict[tuple[str, str], Outcome]:
         terms = terms_for(world, conversion)
         reason = refusal_of(world, conversion, terms, counted)
         if not reason and terms is not None:
-            reason = fraud.refusal(fraud.found_among_others(conversion, terms, counted))
+            reason = fraud.refusal(world, conversion, fraud.found_among_others(conversion, terms, counted))
         if reason or terms is None:
             outcomes[conversion.key, ""] = Outcome(conversion.key, "", reason)
             continue
@@ -47,7 +47,7 @@ def judge(world: World, now: int) -> dict[tuple[str, str], Outcome]:
             outcomes[conversion.key, outcome.rule_id] = outcome
         for event in terms.events:
             if not reason_against(case, event, books):
-                books.met.append((conversion.customer.referee_id, conversion.subscription_id, event.event_id))
+                books.met.append((conversion, event.event_id))
     return outcomes
 
 
@@ -78,7 +78,7 @@ def refusal_of(world: World, conversion: Conversion, terms: Terms | None, counte
     return (
         _refusal_of_payment(conversion, terms)
         or _refusal_of_referral(conversion, terms, counted)
-        or fraud.refusal(fraud.found_in_referral(world, conversion, terms))
+        or fraud.refusal(world, conversion, fraud.found_in_referral(world, conversion, terms))
     )
 
 
@@ -241,7 +241,7 @@ def _is_over(case: Case, rule: RewardRule, books: Books) -> bool:
     if rule.duration is None:
         return case.number > duration.count
     if rule.event:
-        return times_met(case, rule.event, books) + 1 > duration.count
+        return len(met_before(case, rule.event, books)) + 1 > duration.count
     return (case.number - 1 if rule.on == "recurring" else case.number) > duration.count
 
 
@@ -251,7 +251,8 @@ def _rule_lines(case: Case, rule: RewardRule) -> tuple[list[Line], str]:
     conversion = case.conversion
     if reason or (conversion.payment is None and conversion.subscription is None):
         return lines, reason
-    needs_lines = bool(rule.products or rule.excluded_products or rule.fixed_per != "sale")
+    has_plans = rule.tiers is not None and rule.tiers.by == "plan"
+    needs_lines = bool(rule.products or rule.excluded_products or rule.fixed_per != "sale" or has_plans)
     if needs_lines and conversion.payment is not None and lines[0].line_id == WHOLE:
         return [], "lines_missing"
     lines = [line for line in lines if lets_through(line, rule.products, rule.excluded_products)]

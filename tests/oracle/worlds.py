@@ -185,7 +185,9 @@ class Participant:
 
 @dataclass(frozen=True)
 class World:
-    """All that there is. `rates`: (source, target, day) -> exact decimal; `reviews`: (conversion, rule) -> verdict."""
+    """All that there is. `rates`: (source, target, day) -> exact decimal; `reviews`: (key of a conversion, rule) ->
+    approved or rejected, of the whole conversion with rule "", of all of a referee's with their id in place of the key.
+    """
 
     participants: tuple[Participant, ...]
     customers: tuple[Customer, ...]
