@@ -1,0 +1,74 @@
+"""What comes of playing a story: the timeline, each sale with its explanation, and each expectation. Data alone."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Tone = Literal["good", "wait", "off"]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What one sale (or a conversion without money) earned. `because`: every step in words."""
+
+    sale: str
+    customer: str
+    sentence: str
+    tone: Tone
+    because: tuple[str, ...]
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """One expectation, with its line in the file. `difference`: why it is not met, step by step."""
+
+    line: int
+    text: str
+    is_met: bool
+    difference: tuple[str, ...] = ()
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """An instant (seconds) at which something happened: in words, Stripe's events, what was decided and booked."""
+
+    at: int
+    happened: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    booked: tuple[str, ...] = ()
+    checked: tuple[Checked, ...] = ()
+
+
+class Earned(msgspec.Struct, frozen=True):
+    """One reward as it is at the end."""
+
+    who: str
+    sale: str
+    rule: str
+    kind: str
+    amount: str
+    taken_back: str
+    status: str
+
+
+class Played(msgspec.Struct, frozen=True):
+    """A story that was played to its end. `terms`: the terms that held, in words; `terms_from`: whose they are."""
+
+    title: str
+    about: str
+    terms_from: str
+    terms: tuple[str, ...]
+    moments: tuple[Moment, ...]
+    rewards: tuple[Earned, ...]
+    balances: dict[str, tuple[str, ...]]
+    event_count: int
+
+    @property
+    def checked(self) -> list[Checked]:
+        """Every expectation, in order of time."""
+        return [checked for moment in self.moments for checked in moment.checked]
+
+    @property
+    def is_as_expected(self) -> bool:
+        """Whether every expectation is met."""
+        return all(checked.is_met for checked in self.checked)
