@@ -15,7 +15,7 @@ from refref.core.money import round_half_up, share, wire_exponent
 from refref.core.program import Program
 from refref.core.rates import convert, ratio
 from refref.core.terms import FraudCheck
-from refref.core.totals import NO_FIRSTS, REFERRAL_ROW, Tally, Totals, converted_currency, counts
+from refref.core.totals import NO_FIRSTS, REFERRAL_ROW, Tally, Totals, converted_currency, counts, rules_of
 from refref.core.values import rate_of_note
 
 _QUIET = ("no_rule_applies", "rule_not_running", "other_campaign", "lower_precedence")
@@ -70,7 +70,8 @@ def complete(
     if decision.reason or program is None:
         return Completed(decision, (), ())
     key = (decision.program_id, decision.referee_id)
-    if candidate.referral == 1 and program.is_shared:
+    outline = program.outline
+    if candidate.referral == 1 and outline.is_shared:
         judged[key] = _judge(candidate, program, totals)
     verdict = judged.get(key, NOT_JUDGED)
     if verdict.flags:
@@ -91,8 +92,10 @@ def complete(
         outcome, own = _reward(candidate, claim, totals, tallies, is_held)
         outcomes.append(outcome)
         given.extend(own)
-        if program.outline.cap_currencies:
-            tallies.extend(tally for item in own for tally in earned_tallies(candidate, claim, item))
+        if outline.cap_currencies:
+            for item in own:
+                net = item.amount - item.reversed
+                tallies.extend(earned_tallies(candidate, claim, item.beneficiary_id, item.currency, net))
     final = _with_outcomes(decision, tuple(outcomes), bool(given))
     return Completed(final, tuple(given), tuple(tallies))
 
@@ -143,27 +146,23 @@ def _reward(
     shares = allocate(amount, [bps for _, bps in claim.parts])
     if len(shares) > 1:
         notes.append(("split", *shares))
-    is_held = candidate.is_held or bool(holds)
-    given: list[Given] = []
-    earlier = list(so_far)
-    for (beneficiary, _), part in zip(claim.parts, shares, strict=True):
-        item = Given(
-            claim.rule_id, claim.rule_no, beneficiary, claim.reward, currency, part, 0,
-            claim.hold_until, claim.expires_at, is_held, holds, claim.is_rejected,
-        )  # fmt: skip
-        left = _after_caps(candidate, claim, item, totals, earlier, notes) if claim.caps else part
-        item = msgspec.structs.replace(item, amount=left)
-        given.append(item)
-        earlier.extend(earned_tallies(candidate, claim, item))  # whole: what is taken back is known with all shares
-    whole = sum(item.amount for item in given)
+    if claim.caps:
+        shares = _after_caps(candidate, claim, currency, shares, totals, so_far, notes)
+    whole = sum(shares)
     if whole <= 0:
         return _refusal(claim, "cap_reached", notes, option), []
-    given = _taken_back(claim, [item for item in given if item.amount > 0])
-    taken = sum(item.reversed for item in given)
+    parts = _taken_back(claim, shares, whole)
+    is_held = candidate.is_held or bool(holds)
+    given = [
+        Given(
+            claim.rule_id, claim.rule_no, beneficiary, claim.reward, currency, part, back,
+            claim.hold_until, claim.expires_at, is_held, holds, claim.is_rejected,
+        )
+        for beneficiary, part, back in parts
+    ]  # fmt: skip
     outcome = RuleOutcome(
-        claim.rule_id, "rewarded", "rejected" if claim.is_rejected else "", claim.kind, option.rate_bps, whole, taken,
-        currency, claim.base, option.fixed, claim.reward,
-        tuple((item.beneficiary_id, item.amount, item.reversed) for item in given),
+        claim.rule_id, "rewarded", "rejected" if claim.is_rejected else "", claim.kind, option.rate_bps, whole,
+        sum([back for _, _, back in parts]), currency, claim.base, option.fixed, claim.reward, parts,
         holds, tuple(notes), claim.hold_until,
     )  # fmt: skip
     return outcome, given
@@ -199,7 +198,7 @@ def _option(candidate: Candidate, claim: Claim, totals: Totals, notes: list[Note
     if not claim.tier:
         return claim.options[0]
     decision = candidate.decision
-    measure, period = claim.tier.split(" ", 1)
+    measure, _, period = claim.tier.partition(" ")
     owner, at = decision.participant_id, decision.occurred_at
     if claim.is_retroactive:
         reached = totals.whole(claim.tier, period, decision.program_id, owner, at)
@@ -242,55 +241,60 @@ def _back(amount: int, note: Note) -> int:
 def _after_caps(
     candidate: Candidate,
     claim: Claim,
-    item: Given,
+    currency: str,
+    shares: Sequence[int],
     totals: Totals,
     so_far: Sequence[Tally],
     notes: list[Note],
-) -> int:
-    """What the caps on customers, participants and the program leave of one beneficiary's part."""
+) -> list[int]:
+    """What the caps on customers, participants and the program leave of each beneficiary's share."""
     decision = candidate.decision
-    amount = item.amount
-    for room in claim.caps:
-        if room.on == "reward":
-            continue
-        owner = {"customer": decision.referee_id, "participant": item.beneficiary_id, "program": ""}[room.on]
-        used = totals.used(room, decision.program_id, owner, decision.occurred_at)
-        rules = room.window.split(" ")[2:]
-        used += sum(
-            tally.earned
-            for tally in so_far
-            if counts(room, tally.currency)
-            and (not rules or tally.rule_id in rules)
-            and (room.on != "participant" or tally.owner_id == item.beneficiary_id)
-        )
-        amount = _room_left(room, amount, used, notes)
-    return amount
+    kept: list[int] = []
+    for place, amount in enumerate(shares):
+        beneficiary = claim.parts[place][0]
+        for room in claim.caps:
+            if room.on == "reward":
+                continue
+            owner = decision.referee_id if room.on == "customer" else beneficiary if room.on == "participant" else ""
+            used = totals.used(room, decision.program_id, owner, decision.occurred_at)
+            for tally in so_far:
+                if tally.earned and _counts_here(room, tally, beneficiary):
+                    used += tally.earned
+            amount = _room_left(room, amount, used, notes)
+        kept.append(amount)
+        if place + 1 < len(shares):  # whole: what is taken back is known with all shares
+            so_far = [*so_far, *earned_tallies(candidate, claim, beneficiary, currency, amount)]
+    return kept
+
+
+def _counts_here(room: CapRoom, tally: Tally, beneficiary: str) -> bool:
+    """Whether what the same conversion gave before uses up a cap."""
+    if room.on == "participant" and tally.owner_id != beneficiary:
+        return False
+    rules = rules_of(room.window)
+    return counts(room, tally.currency) and (not rules or tally.rule_id in rules)
 
 
 def _target(claim: Claim, amount: int) -> int:
     if claim.is_whole or claim.is_rejected:
         return amount
     numerator, denominator = claim.gone
-    return min(amount, round_half_up(amount * numerator, denominator))
+    return min(amount, round_half_up(amount * numerator, denominator)) if numerator else 0
 
 
-def _taken_back(claim: Claim, given: list[Given]) -> list[Given]:
-    """The parts with what is taken back: of their sum, divided in proportion to them."""
-    whole = sum(item.amount for item in given)
+def _taken_back(claim: Claim, shares: Sequence[int], whole: int) -> tuple[tuple[str, int, int], ...]:
+    """Who gets something: beneficiary, amount, and what is taken back: of their sum, divided in proportion to them."""
     target = _target(claim, whole)
-    if not target:
-        return given
-    if len(given) == 1:
-        return [msgspec.structs.replace(given[0], reversed=target)]
-    parts = allocate(target, [item.amount for item in given])
-    return [msgspec.structs.replace(item, reversed=part) for item, part in zip(given, parts, strict=True)]
+    parts = [(beneficiary, part) for (beneficiary, _), part in zip(claim.parts, shares, strict=True) if part > 0]
+    back = allocate(target, [part for _, part in parts]) if target else [0] * len(parts)
+    return tuple([(beneficiary, part, gone) for (beneficiary, part), gone in zip(parts, back, strict=True)])
 
 
 def allocate(amount: int, weights: Sequence[int]) -> list[int]:
     """Divide an amount by weights: whole units first, the rest to the largest remainders, ties to the earlier."""
-    total = sum(weights)
     if len(weights) == 1:
         return [amount]
+    total = sum(weights)
     parts = [amount * weight // total for weight in weights]
     by_remainder = sorted(range(len(weights)), key=lambda place: (-(amount * weights[place] % total), place))
     for place in by_remainder[: amount - sum(parts)]:
@@ -320,20 +324,21 @@ def _referral_tally(candidate: Candidate) -> tuple[Tally, ...]:
     )  # fmt: skip
 
 
-def earned_tallies(candidate: Candidate, claim: Claim, item: Given) -> list[Tally]:
+def earned_tallies(candidate: Candidate, claim: Claim, beneficiary: str, currency: str, net: int) -> list[Tally]:
     """What a reward adds to the sums that caps look at: in its currency, and in those in which it counts converted."""
+    if not net:
+        return []
     decision = candidate.decision
-    net = item.amount - item.reversed
-    amounts = {item.currency: net}
+    amounts = [(currency, net)]
     for note in claim.counted_in:
         rate = rate_of_note(note)
-        amounts[converted_currency(rate.target, item.currency)] = convert(net, rate)
+        amounts.append((converted_currency(rate.target, currency), convert(net, rate)))
     return [
         Tally(
-            decision.program_id, decision.payment_key, item.rule_id, item.beneficiary_id, decision.referee_id,
-            decision.occurred_at, currency, earned=amount,
+            decision.program_id, decision.payment_key, claim.rule_id, beneficiary, decision.referee_id,
+            decision.occurred_at, filed_under, earned=amount,
         )
-        for currency, amount in amounts.items()
+        for filed_under, amount in amounts
         if amount
     ]  # fmt: skip
 

@@ -53,7 +53,9 @@ def as_booked(
         own = _given(candidate, outcomes[claim.rule_id], claim.rule_no, claim.expires_at)
         given.extend(own)
         if program.outline.cap_currencies:
-            tallies.extend(tally for item in own for tally in earned_tallies(candidate, claim, item))
+            for item in own:
+                net = item.amount - item.reversed
+                tallies.extend(earned_tallies(candidate, claim, item.beneficiary_id, item.currency, net))
     return Completed(booked, tuple(given), tuple(tallies))
 
 
