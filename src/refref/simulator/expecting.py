@@ -124,7 +124,7 @@ class Judge:
         if not one.sale:
             return
         try:
-            found = self._decisions(one.sale)
+            found = self._about(one.sale)
         except Unknown as unknown:
             yield str(unknown)
             return
@@ -147,24 +147,12 @@ class Judge:
 
     # Sales ------------------------------------------------------------------------------------------------------------
 
-    def _decisions(self, name: str) -> list[Decision]:
-        """The decisions about a sale, or about conversions of a kind of a customer. Raises Unknown."""
-        parts = split_sale(name)
-        owner, which = parts if parts is not None else (name, "")
-        if which and not which.isdigit():
-            whose = self.sales.owner_id(owner)
-            return [
-                one
-                for one in self.books.decisions.values()
-                if whose in (one.referee_id, one.payment_key.partition("/")[0])
-                and one.payment_key.partition("/")[2].partition("/")[0] == which
-            ]
-        found = self.books.decision_of(self.sales.sale(name))
-        return [] if found is None else [found]
+    def _about(self, name: str) -> list[Decision]:
+        return decisions_about(name, self.books, self.sales)
 
     def _is_sale(self, name: str, key: str) -> bool:
         try:
-            return any(one.payment_key == key for one in self._decisions(name))
+            return any(one.payment_key == key for one in self._about(name))
         except Unknown:
             return False
 
@@ -174,7 +162,7 @@ class Judge:
         text = f"{one.sale} earns nothing{f' by the rule {one.rule}' if one.rule else ''}: {REASONS[one.reason]}"
         line = self.line_of(field)
         try:
-            found = self._decisions(one.sale)
+            found = self._about(one.sale)
         except Unknown as unknown:
             return Checked(line, text, False, (str(unknown),))
         for decision in found:
@@ -233,6 +221,22 @@ class Judge:
                 )
             unique = tuple(dict.fromkeys(difference))
             yield Checked(self.line_of(f"{field}.referred.{customer}"), text, not difference, unique)
+
+
+def decisions_about(name: str, books: Books, sales: Sales) -> list[Decision]:
+    """The decisions about a sale, or about a customer's conversions of a kind (`buyer/signup`). Raises Unknown."""
+    parts = split_sale(name)
+    owner, which = parts if parts is not None else (name, "")
+    if which and not which.isdigit():
+        whose = sales.owner_id(owner)
+        return [
+            one
+            for one in books.decisions.values()
+            if whose in (one.referee_id, one.payment_key.partition("/")[0])
+            and one.payment_key.partition("/")[2].partition("/")[0] == which
+        ]
+    found = books.decision_of(sales.sale(name))
+    return [] if found is None else [found]
 
 
 def _amounts(by_currency: dict[str, int]) -> str:

@@ -264,7 +264,8 @@ class Player:
         charge = self.sandbox.charge_of(self._paid(sale))
         if not charge.get("dispute"):
             raise Unplayable(f"{sale} is not disputed.")
-        self.sandbox.close_dispute(charge["dispute"], status)
+        is_inquiry = self.sandbox.find("dispute", charge["dispute"])["status"].startswith("warning")
+        self.sandbox.close_dispute(charge["dispute"], "warning_closed" if is_inquiry and status == "won" else status)
 
     def _part(self, sale: str, text: str) -> int | None:
         """An amount of a sale, in the sale's currency; None where none is given."""

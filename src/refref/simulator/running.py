@@ -24,7 +24,7 @@ from refref.sandbox.store import API_VERSION, Doc
 from refref.sandbox.versions import known
 from refref.simulator.answers import answer
 from refref.simulator.books import Books, Settled
-from refref.simulator.expecting import Judge
+from refref.simulator.expecting import Judge, decisions_about
 from refref.simulator.names import participant_id
 from refref.simulator.playing import Player, Unplayable
 from refref.simulator.reading import ReadStory
@@ -152,10 +152,10 @@ class _Run:
     def _review(self, step: Step) -> None:
         for sale, verdict in ((step.approves, "approved"), (step.rejects, "rejected")):
             if sale is not None:
-                decision = self.books.decision_of(self.sales.sale(sale))
-                if decision is None:
-                    raise Unplayable(f"Nothing was decided about {sale} yet: it is not paid.")
-                self.books.review([decision.payment_key, *decision.ids], verdict)
+                found = decisions_about(sale, self.books, self.sales)
+                if not found:
+                    raise Unplayable(f"Nothing was decided about {sale} yet.")
+                self.books.review([stripe_id for one in found for stripe_id in (one.payment_key, *one.ids)], verdict)
                 self._settle(self.sandbox.now)
 
     def _shown(self, name: str) -> str:

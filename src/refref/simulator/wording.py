@@ -36,7 +36,7 @@ _ENTRIES = {
     "adjust": "{amount} of {owner} is corrected: {reason}.",
     "mature": "{amount} of {owner} becomes payable: {reason}.",
     "hold": "{amount} of {owner} is held: {reason}.",
-    "release": "{amount} of {owner} is {account} again: {reason}.",
+    "release": "{amount} of {owner} is released: {account}.",
     "reverse": "{amount} is taken back from {owner}: {reason}.",
     "restore": "{amount} is given back to {owner}: {reason}.",
 }
