@@ -12,8 +12,8 @@ import msgspec
 
 from refref.core.backtest_products import Products
 from refref.core.claims import Candidate
-from refref.core.complete import Completed, Judged, complete, stage_one_tally
-from refref.core.decisions import Decision
+from refref.core.complete import QUIET, Completed, Judged, complete, stage_one_tally
+from refref.core.decisions import Decision, RuleOutcome
 from refref.core.facts import Line
 from refref.core.program import Program
 from refref.core.terms import Terms, TermsVersion
@@ -110,8 +110,19 @@ def draft_program(program: Program, terms: Terms, effective_at: int) -> Program:
 
 
 def slim(candidate: Candidate) -> Candidate:
-    """A candidate without what only explains it."""
-    decision = msgspec.structs.replace(candidate.decision, ids=(), base=None, evidence=(), reversals=(), kinds=())
+    """A candidate without what only explains it: of the rules that were refused only those whose reason may become the
+    conversion's stay."""
+    kept: list[RuleOutcome] = []
+    is_told = False
+    for place, rule in enumerate(candidate.decision.rules):
+        if rule.outcome == "claimed":
+            kept.append(rule)
+        elif not is_told and (place == 0 or rule.reason not in QUIET):
+            kept.append(rule)
+            is_told = rule.reason not in QUIET
+    decision = msgspec.structs.replace(
+        candidate.decision, ids=(), base=None, evidence=(), reversals=(), kinds=(), rules=tuple(kept)
+    )
     return msgspec.structs.replace(candidate, decision=decision)
 
 
@@ -138,62 +149,49 @@ class Comparison:
         self._by_product: dict[tuple[str, str], Sums] = {}
         self._reasons: dict[str, int] = {}
         self._largest: dict[str, list[Change]] = {}
+        self._least: dict[str, int] = {}  # size by currency below which a change is none of the largest
 
     def add(self, told: Told, final: Decision | None) -> None:
         """Count one conversion; `final` is the draft's completed decision."""
-        draft = NOTHING if final is None else side_of(final)
-        booked = told.booked
+        booked, draft = told.booked, NOTHING if final is None else side_of(final)
         self._conversions += 1
         is_changed = draft.outcome != booked.outcome or draft.reason != booked.reason
-        if draft.gains == booked.gains:
-            self._count_same(told, draft)
-        else:
-            is_changed |= self._count_unlike(told, booked, draft, final)
+        before, after = _by_owner(told, booked), _by_owner(told, draft)
+        moved: dict[str, list[int]] = {}
+        for owner in before if before == after else before.keys() | after.keys():
+            difference = self._count_money(owner, before.get(owner, 0), after.get(owner, 0))
+            if difference:
+                moved.setdefault(owner[1], []).append(difference)
+        if moved:
+            is_changed = True
+            self._note_sizes(told, before, after, moved, final)
+        if _has_benefits(booked) or _has_benefits(draft):
+            is_changed = self._count_benefits(booked, draft) or is_changed
+        self._count_products(told, booked, draft)
         self._changed += is_changed
         if draft.reason and draft.reason != booked.reason:
             self._reasons[draft.reason] = self._reasons.get(draft.reason, 0) + 1
 
-    def _count_same(self, told: Told, side: Side) -> None:
-        for gain in side.gains:
-            self._add_gain(told, gain, gain.amount, gain.amount, 1, 1)
-        for product, currency, amount in self._products.divided(side.terms_version, side.gains, told.sold):
-            sums = self._by_product.setdefault((product, currency), Sums())
-            sums.booked += amount
-            sums.draft += amount
+    def _count_money(self, owner: tuple[str, str], booked: int, draft: int) -> int:
+        sums = self._by_participant.get(owner)
+        if sums is None:
+            sums = self._by_participant[owner] = Sums()
+        whole = self._money.get(owner[1])
+        if whole is None:
+            whole = self._money[owner[1]] = Sums()
+        sums.booked += booked
+        sums.draft += draft
+        sums.changed += booked != draft
+        whole.booked += booked
+        whole.draft += draft
+        return draft - booked
 
-    def _add_gain(self, told: Told, gain: Gain, booked: int, draft: int, granted: int, grants: int) -> None:
-        if gain.reward in WITHOUT_MONEY:
-            self._benefits.booked += granted
-            self._benefits.draft += grants
-            return
-        beneficiary = REFEREES if gain.beneficiary_id == told.referee_id else gain.beneficiary_id
-        for sums in (
-            self._money.setdefault(gain.currency, Sums()),
-            self._by_participant.setdefault((beneficiary, gain.currency), Sums()),
-        ):
-            sums.booked += booked
-            sums.draft += draft
-
-    def _count_unlike(self, told: Told, booked: Side, draft: Side, final: Decision | None) -> bool:
-        """Whether it comes out otherwise for somebody."""
-        for gain in booked.gains:
-            self._add_gain(told, gain, gain.amount, 0, 1, 0)
-        for gain in draft.gains:
-            self._add_gain(told, gain, 0, gain.amount, 0, 1)
-        self._count_products(told, booked, draft)
-        is_granted_otherwise = _granted(booked.gains) != _granted(draft.gains)
-        self._benefits.changed += is_granted_otherwise
-        before, after = _by_owner(told, booked.gains), _by_owner(told, draft.gains)
-        if before == after:
-            return is_granted_otherwise
-        moved: dict[str, list[int]] = {}
-        for owner in before.keys() | after.keys():
-            difference = after.get(owner, 0) - before.get(owner, 0)
-            if difference:
-                self._by_participant[owner].changed += 1
-                moved.setdefault(owner[1], []).append(difference)
-        self._note_sizes(told, before, after, moved, final)
-        return True
+    def _count_benefits(self, booked: Side, draft: Side) -> bool:
+        before, after = _granted(booked.gains), _granted(draft.gains)
+        self._benefits.booked += len(before)
+        self._benefits.draft += len(after)
+        self._benefits.changed += before != after
+        return before != after
 
     def _note_sizes(
         self,
@@ -207,23 +205,29 @@ class Comparison:
         self._less += any(sum(differences) < 0 for differences in moved.values())
         for currency, differences in moved.items():
             self._money[currency].changed += 1
-            size = sum(abs(difference) for difference in differences)
-            self._keep(
-                Change(
-                    currency, size, told.occurred_at, told.payment_key, told.scope_id,
-                    sum(amount for (_, own), amount in before.items() if own == currency),
-                    sum(amount for (_, own), amount in after.items() if own == currency),
-                    final,
-                )
+            size = sum([abs(difference) for difference in differences])
+            if size < self._least.get(currency, 0):
+                continue
+            change = Change(
+                currency, size, told.occurred_at, told.payment_key, told.scope_id,
+                sum([amount for (_, own), amount in before.items() if own == currency]),
+                sum([amount for (_, own), amount in after.items() if own == currency]),
+                final,
             )  # fmt: skip
+            self._keep(change)
 
     def _count_products(self, told: Told, booked: Side, draft: Side) -> None:
         divided: dict[tuple[str, str], list[int]] = {}
         for place, side in enumerate((booked, draft)):
             for product, currency, amount in self._products.divided(side.terms_version, side.gains, told.sold):
-                divided.setdefault((product, currency), [0, 0])[place] += amount
+                key = product, currency
+                if key not in divided:
+                    divided[key] = [0, 0]
+                divided[key][place] += amount
         for key, (was, is_now) in divided.items():
-            sums = self._by_product.setdefault(key, Sums())
+            sums = self._by_product.get(key)
+            if sums is None:
+                sums = self._by_product[key] = Sums()
             sums.booked += was
             sums.draft += is_now
             sums.changed += was != is_now
@@ -234,6 +238,7 @@ class Comparison:
         if len(own) >= 8 * LARGEST:
             own.sort(key=_by_size)
             del own[LARGEST:]
+            self._least[change.currency] = own[-1].size
 
     def summary(self) -> Summary:
         """What was counted so far."""
@@ -248,14 +253,18 @@ class Comparison:
         )  # fmt: skip
 
 
-def _by_owner(told: Told, gains: Iterable[Gain]) -> dict[tuple[str, str], int]:
+def _by_owner(told: Told, side: Side) -> dict[tuple[str, str], int]:
     sums: dict[tuple[str, str], int] = {}
-    for gain in gains:
-        if gain.reward not in WITHOUT_MONEY:
+    for gain in side.gains:
+        if gain.amount and gain.reward not in WITHOUT_MONEY:
             owner = REFEREES if gain.beneficiary_id == told.referee_id else gain.beneficiary_id
             key = owner, gain.currency
             sums[key] = sums.get(key, 0) + gain.amount
-    return {key: amount for key, amount in sums.items() if amount}
+    return sums
+
+
+def _has_benefits(side: Side) -> bool:
+    return any(gain.reward in WITHOUT_MONEY for gain in side.gains)
 
 
 def _granted(gains: Iterable[Gain]) -> list[tuple[str, str]]:

@@ -18,7 +18,8 @@ from refref.core.terms import FraudCheck
 from refref.core.totals import NO_FIRSTS, REFERRAL_ROW, Tally, Totals, converted_currency, counts, rules_of
 from refref.core.values import rate_of_note
 
-_QUIET = ("no_rule_applies", "rule_not_running", "other_campaign", "lower_precedence")
+# Reasons that say least: another rule's reason is told rather than these.
+QUIET = ("no_rule_applies", "rule_not_running", "other_campaign", "lower_precedence")
 _LEAST_REFERRALS = 10  # fewer say nothing about a rate of refunds
 _LEAST_BY_CODE = 5
 
@@ -105,7 +106,7 @@ def _with_outcomes(decision: Decision, outcomes: tuple[RuleOutcome, ...], is_rew
         hold_until = min([outcome.hold_until for outcome in outcomes if outcome.outcome == "rewarded"])
         return msgspec.structs.replace(decision, outcome="rewarded", reason="", rules=outcomes, hold_until=hold_until)
     reasons = [outcome.reason for outcome in outcomes]
-    telling = [reason for reason in reasons if reason not in _QUIET]
+    telling = [reason for reason in reasons if reason not in QUIET]
     reason = (telling or reasons or ["no_rule_applies"])[0]
     outcome = "waiting" if reason in WAITING else "refused"
     return msgspec.structs.replace(decision, outcome=outcome, reason=reason, rules=outcomes)

@@ -29,6 +29,8 @@ def months_between(start: int, instant: int) -> int:
         return 0
     first, then = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(instant, UTC)
     months = (then.year - first.year) * 12 + then.month - first.month
+    if then.day > first.day:
+        return months
     return months if months <= 0 or add_months(start, months) <= instant else months - 1
 
 

@@ -30,6 +30,10 @@ class Met(NamedTuple):
     times: int = 0
 
 
+NOT_MET = Met("no_rule_applies")
+_EVERY, _RECURRING = 0, 1  # beside the ids of events: counted payments, and those after the first
+
+
 class Standing(NamedTuple):
     """What holds for all rules of one conversion: refusals by policy (see `evaluate`), holds and verdicts."""
 
@@ -128,9 +132,13 @@ def _met(rule: CompiledRule, situation: Situation, standing: Standing, met: dict
         on = rule.rule.on
         number = situation.number
         if (on == "first" and number != 1) or (on == "recurring" and number == 1):
-            return Met("no_rule_applies")
-        refused = standing.refused_by_policy.get(0, "")
-        return Met(refused, "", None, number - 1 if on == "recurring" else number)
+            return NOT_MET
+        place = _RECURRING if on == "recurring" else _EVERY
+        known = met.get(place)
+        if known is None:
+            times = number - 1 if on == "recurring" else number
+            known = met[place] = Met(standing.refused_by_policy.get(0, ""), "", None, times)
+        return known
     return met.get(id(rule.event)) or _meet(rule.event, situation, standing, met)
 
 
@@ -141,7 +149,7 @@ def _meet(compiled: CompiledEvent, situation: Situation, standing: Standing, met
         event_id = compiled.event.event_id
         for cycle in situation.cycles:
             cycle.met[event_id] = cycle.met.get(event_id, 0) + 1
-        judged = judged._replace(times=situation.cycle.met[event_id])
+        judged = Met("", "", judged.chosen, situation.cycle.met[event_id])
     met[id(compiled)] = judged
     return judged
 
@@ -152,7 +160,7 @@ def _judge_event(compiled: CompiledEvent, situation: Situation, standing: Standi
     if situation.sale is not None:
         is_again = event.kind == "first_purchase" and situation.cycle.met.get(event.event_id)
         if is_again or (event.kind not in situation.kinds and event.kind != "first_purchase"):
-            return Met("no_rule_applies")
+            return NOT_MET
     if situation.happening is not None and situation.happening.missing:
         return Met(situation.happening.missing)
     if compiled.keep is not None and _lacks_lines(situation):
@@ -160,7 +168,7 @@ def _judge_event(compiled: CompiledEvent, situation: Situation, standing: Standi
     chosen = _places(compiled.keep, situation, None) if compiled.keep is not None and situation.sale else None
     base = situation.base_of_lines(chosen)
     if event.kind == "upgrade" and base <= 0:
-        return Met("no_rule_applies")
+        return NOT_MET
     reason = _criterion_not_met(compiled, situation, chosen, base)
     reason = reason or standing.refused_by_policy.get(id(compiled), "")
     if reason:
