@@ -21,7 +21,7 @@ from refref.core.terms import Terms
 from refref.core.terms_words import sentences_of
 from refref.sandbox.deliveries import render_event_bytes
 from refref.sandbox.store import API_VERSION, Doc
-from refref.sandbox.versions import known
+from refref.sandbox.versions import VERSIONS, known
 from refref.simulator.answers import answer
 from refref.simulator.books import Books, Settled
 from refref.simulator.expecting import Judge, decisions_about
@@ -41,6 +41,7 @@ from refref.stripe.readers.custom import read_custom
 from refref.told import ToldReferral, fact_of
 
 MAX_EVENTS = 5_000
+API_VERSIONS = VERSIONS  # in which events can be told, the oldest first
 _decode = msgspec.json.Decoder(Doc).decode
 
 
