@@ -10,6 +10,7 @@ import msgspec
 from refref.core.custom_types import CustomPaths
 from refref.stripe.readers import Reading, UnreadableEvent, read
 from refref.stripe.readers.custom import read_custom
+from refref.stripe.readers.objects import OBJECT_PREFIX, read_object_event
 from refref.told import TOLD_PREFIX, read_told
 
 _decode = msgspec.json.Decoder().decode
@@ -21,6 +22,8 @@ def read_stored(stripe_type: str, body: bytes, custom: CustomPaths) -> Reading:
         event = _decode(body)
     except msgspec.DecodeError as error:
         raise UnreadableEvent("not_json", "The stored body is not JSON.") from error
+    if stripe_type.startswith(OBJECT_PREFIX):
+        return read_object_event(event)
     if stripe_type.startswith(TOLD_PREFIX):
         return read_told(event)
     reading = read(event)

@@ -1,0 +1,69 @@
+"""The monthly statement: every payment in exactly one class, and how much of Stripe's balance they explain. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+
+
+class PaymentClass(StrEnum):
+    """What became of a payment, in the order in which programs decide: what one rewards is rewarded."""
+
+    REWARDED = "rewarded"
+    WAITING = "waiting"
+    REVERSED = "reversed"
+    EXCLUDED = "excluded"
+    NOT_ATTRIBUTED = "not_attributed"
+
+
+_ORDER = {found: place for place, found in enumerate(PaymentClass)}
+_NOBODY = frozenset({"not_attributed", "unknown_code"})
+# Types of balance transactions that are money of payments: what came in, what went back, what a dispute took.
+SALE_TYPES = frozenset(
+    {
+        "charge",
+        "payment",
+        "refund",
+        "payment_refund",
+        "refund_failure",
+        "payment_failure_refund",
+        "payment_reversal",
+        "adjustment",
+    }
+)
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """What one program decided about a payment; amounts in minor units of the payment's currency."""
+
+    outcome: str  # rewarded, refused, waiting
+    reason: str
+    paid_minor: int
+    refunded_minor: int
+    earned_minor: int
+    reversed_minor: int
+
+
+def class_of(decisions: Iterable[Decided]) -> tuple[PaymentClass, str]:
+    """The one class of a payment, with the reason code where it earned nothing ("" else)."""
+    found = sorted((_class_of_one(decided) for decided in decisions), key=lambda one: (_ORDER[one[0]], one[1]))
+    return found[0]
+
+
+def _class_of_one(decided: Decided) -> tuple[PaymentClass, str]:
+    if decided.outcome == "waiting":
+        return PaymentClass.WAITING, decided.reason
+    if decided.outcome == "rewarded":
+        is_back = decided.paid_minor > 0 and decided.refunded_minor >= decided.paid_minor
+        is_taken = decided.earned_minor > 0 and decided.reversed_minor >= decided.earned_minor
+        return (PaymentClass.REVERSED if is_back or is_taken else PaymentClass.REWARDED), ""
+    if decided.reason in _NOBODY:
+        return PaymentClass.NOT_ATTRIBUTED, decided.reason
+    return PaymentClass.EXCLUDED, decided.reason
+
+
+def explained_bps(explained_minor: int, total_minor: int) -> int:
+    """The explained part of the money that moved, in hundredths of a percent, rounded down; 100 % of nothing."""
+    return 10_000 if total_minor == 0 else 10_000 * explained_minor // total_minor
