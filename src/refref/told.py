@@ -18,7 +18,8 @@ REFERRAL_TOLD = "refref.referral_told"
 
 
 class ToldReferral(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody says who referred a customer. `kind`: manual or signup; instants in seconds since 1970."""
+    """Somebody says who referred a customer. `kind`: manual or signup; instants in seconds since 1970. `ip_hash`: of
+    the customer's network address (flows.ip_hashes)."""
 
     id: str
     stripe_customer_id: str
@@ -28,6 +29,7 @@ class ToldReferral(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
     campaign: str = ""
     clicked_at: int | None = None
+    ip_hash: str = ""
     type: str = REFERRAL_TOLD
 
 
@@ -48,4 +50,5 @@ def read_told(event: Mapping[str, Any]) -> Reading:
 def fact_of(told: ToldReferral) -> Fact:
     """What a told referral adds to what is known of the customer."""
     carrier = Carrier(told.kind, told.code, told.told_at, told.campaign, told.clicked_at)
-    return Fact(told.stripe_customer_id, Kind.CUSTOMER, seen_at=told.told_at, carriers=(carrier,))
+    marks = ((f"ip:{told.ip_hash}", told.told_at),) if told.ip_hash else ()
+    return Fact(told.stripe_customer_id, Kind.CUSTOMER, seen_at=told.told_at, carriers=(carrier,), marks=marks)

@@ -124,6 +124,7 @@ FINDERS |= {
     "payouts.payable_rewards": lambda tx, org, a: payouts.payable_rewards(
         tx, org, a.connection_id, a.participant_id, "usd"
     ),
+    "participants.ips_of": lambda tx, org, a: participants.ips_of(tx, org, [a.participant_id]),
     "payouts.payout_by_id": lambda tx, org, a: payouts.payout_by_id(tx, org, "pyt_a"),
     "payouts.items_of": lambda tx, org, a: payout_items(tx, org),
     "payouts.later_payout": lambda tx, org, a: payouts.later_payout(tx, org, "pyt_0", ["rwd_a"]),

@@ -82,6 +82,7 @@ class Story:
     pinned: str | None = None
     names: dict[str, str] = field(default_factory=dict)
     enabled: frozenset[str] = frozenset(events_to_enable())
+    is_backtested: bool = True  # not where what was paid out keeps what the same terms would not give again
 
     # Set-up ---------------------------------------------------------------------------------------------------------
 
@@ -91,14 +92,20 @@ class Story:
         return self.names[name]
 
     def affiliate(
-        self, refcode: str, *, program: str = "main", email: str | None = None, promotion_code: str | None = None
+        self,
+        refcode: str,
+        *,
+        program: str = "main",
+        email: str | None = None,
+        promotion_code: str | None = None,
+        ip: str = "",
     ) -> str:
         """A participant with a refcode (and a Stripe promotion code id); the default program is made when missing."""
         if program not in self.names:
             self.program(program)
         email = email or f"{refcode}@partners.example"
         self.names[refcode] = self.world.create_participant(
-            self.merchant, self.names[program], refcode, email, promotion_code
+            self.merchant, self.names[program], refcode, email, promotion_code, ip
         )
         return self.names[refcode]
 
@@ -156,11 +163,13 @@ class Story:
         invoice = self.sb.create_invoice(customer, items, **more)
         return dict(self.sb.pay_invoice(invoice["id"]))
 
-    def tell(self, customer: str, refcode: str, *, clicked_at: int | None = None, kind: str = "signup") -> None:
+    def tell(
+        self, customer: str, refcode: str, *, clicked_at: int | None = None, kind: str = "signup", ip: str = ""
+    ) -> None:
         """The merchant's application (or a person, kind manual) tells who referred a customer."""
         self.deliver()
         self._sync_clock()
-        self.world.tell(self.merchant, customer, refcode, clicked_at, kind)
+        self.world.tell(self.merchant, customer, refcode, clicked_at, kind, ip)
 
     def another_account(self) -> Story:
         """Another organization with a Stripe account of its own, in the same RefRef."""
@@ -175,6 +184,10 @@ class Story:
         alone, while the others wait."""
         if not self.mode.is_late:
             self._deliver(types)
+
+    def catch_up(self) -> None:
+        """Let all that happened arrive, in every mode: people decide on what they see."""
+        self._deliver()
 
     def deliver_events(self, *events: dict[str, Any]) -> None:
         """Let exactly these events arrive (again)."""
@@ -273,10 +286,10 @@ class Story:
         """The books when all is over; then invariants, a second delivery of everything, and a rebuild."""
         self.expect(refused=refused, is_last=True, **rewards)
         before = self.world.books(self.merchant)
-        self.world.check(self.merchant)
+        self.world.check(self.merchant, is_backtested=self.is_backtested)
         self.world.replay_everything(self.merchant)
         assert self.world.books(self.merchant) == before, "a replay changed the books"
-        self.world.check(self.merchant)
+        self.world.check(self.merchant, is_backtested=self.is_backtested)
 
 
 def at(text: str) -> int:

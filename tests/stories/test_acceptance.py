@@ -15,7 +15,6 @@ from stories.story import MODES, STORIES
 
 # Scenarios of the list that need a part of the product that does not exist yet.
 LATER = {
-    21: "needs payouts: a refund after the commission was paid out",
     **dict.fromkeys(range(61, 70), "needs payouts, connected accounts or customer rewards"),
     70: "needs customer rewards",
 }
@@ -23,7 +22,6 @@ LATER = {
 PARTLY = {
     71: "RefRef writes nothing to Stripe yet: proven with an echo that the merchant's own update makes",
     73: "nothing polls yet: proven with many copies delivered at once",
-    79: "what was paid out keeps its tier: needs payouts",
     84: "the rewards are in the books; delivering credit and coupon through Stripe needs customer rewards",
 }
 LAST = 89

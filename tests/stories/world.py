@@ -19,6 +19,7 @@ from refref.db.pool import Database
 from refref.flows.attribute import attribute_customer
 from refref.flows.connections import NewConnection, create_connection
 from refref.flows.invariants import check_invariants
+from refref.flows.ip_hashes import hash_ip, note_participant_ip
 from refref.flows.participants import add_code, create_participant, deactivate_code
 from refref.flows.programs import create_program, publish_terms
 from refref.flows.rebuild import rebuild_verify
@@ -133,7 +134,7 @@ class World:
         self.run(work())
 
     def create_participant(
-        self, merchant: Merchant, program_id: str, refcode: str, email: str, promotion_code: str | None
+        self, merchant: Merchant, program_id: str, refcode: str, email: str, promotion_code: str | None, ip: str = ""
     ) -> str:
         async def work() -> str:
             async with self.database.tenant(merchant.organization_id) as tx:
@@ -148,6 +149,10 @@ class World:
                     actor="system",
                     now=EPOCH,
                 )
+                if ip:
+                    await note_participant_ip(
+                        tx, self.vault, merchant.organization_id, made.participant_id, ip, now=EPOCH
+                    )
             return made.participant_id
 
         participant_id = self.run(work())
@@ -184,13 +189,16 @@ class World:
 
         self.run(work())
 
-    def tell(self, merchant: Merchant, customer: str, code: str, clicked_at: int | None, kind: str) -> None:
+    def tell(
+        self, merchant: Merchant, customer: str, code: str, clicked_at: int | None, kind: str, ip: str = ""
+    ) -> None:
         async def work() -> None:
+            own = (merchant.organization_id, merchant.connection_id)
             async with self.database.tenant(merchant.organization_id) as tx:
                 await attribute_customer(
                     tx,
-                    merchant.organization_id,
-                    merchant.connection_id,
+                    *own,
+                    ip_hash=await hash_ip(tx, self.vault, *own, ip, now=EPOCH) if ip else "",
                     stripe_customer_id=customer,
                     code=code,
                     clicked_at=clicked_at,
@@ -224,7 +232,8 @@ class World:
             await self._fetch(merchant, story)
         async with self.database.tenant(merchant.organization_id) as tx:
             is_due = await tx.fetchval(
-                "select exists (select from reward where status = 'pending' and hold_until <= to_timestamp($1))",
+                "select exists (select from reward where status = 'pending' and hold_until <= to_timestamp($1)"
+                " or expires_at <= to_timestamp($1) and status in ('pending', 'payable', 'held'))",
                 merchant.now,
             )
         if is_due:
@@ -325,8 +334,8 @@ class World:
         return [
             [tuple(row) for row in self.fetch(merchant, query)]
             for query in (
-                "select participant_id, payment_key, rule_id, currency, amount_minor, reversed_minor, status,"
-                " hold_until from reward where reversed_minor < amount_minor order by 1, 2, 3",
+                "select participant_id, payment_key, rule_id, currency, amount_minor, reversed_minor, paid_minor,"
+                " status, hold_until from reward where reversed_minor < amount_minor order by 1, 2, 3",
                 "select owner_id, account, currency, balance_minor from ledger_balance where balance_minor <> 0"
                 " order by 1, 2, 3",
                 "select payment_key, program_id, outcome, reason, digest from decision order by 1, 2",
@@ -352,7 +361,7 @@ class World:
         ]
         return "\n".join(["the books are:", *(str(dict(line)) for line in lines)])
 
-    def check(self, merchant: Merchant) -> None:
+    def check(self, merchant: Merchant, *, is_backtested: bool = True) -> None:
         """Every invariant holds, nothing is left in the inbox, and neither a rebuild nor a backtest of the same terms
         finds a difference."""
 
@@ -365,8 +374,9 @@ class World:
                 )
                 assert not report.differences, report
                 assert report.unsettled == 0, report
-                changes = await changes_by_the_same_terms(tx, merchant.organization_id, merchant.connection_id)
-                assert not changes, changes
+                if is_backtested:
+                    changes = await changes_by_the_same_terms(tx, merchant.organization_id, merchant.connection_id)
+                    assert not changes, changes
 
         self.run(work())
 

@@ -63,6 +63,7 @@ class Claim(msgspec.Struct, frozen=True, gc=False, array_like=True):
     is_rejected: bool
     pays: str = ""  # currency that it is converted into, "" its own
     pays_rate: Note = ()  # the rate with which
+    is_approved: bool = False
     counted_in: tuple[Note, ...] = ()  # rates at which it counts in caps of other currencies
 
 

@@ -80,7 +80,7 @@ def complete(
     if verdict.is_denied and candidate.approval != "approved":
         refused = msgspec.structs.replace(decision, outcome="refused", reason="fraud_denied", rules=())
         return Completed(refused, (), _referral_tally(candidate))
-    is_held = verdict.is_held and candidate.approval != "approved"
+    is_held = verdict.is_held
     claims = {claim.rule_id: claim for claim in candidate.claims}
     outcomes: list[RuleOutcome] = []
     given: list[Given] = []
@@ -121,7 +121,7 @@ def _reward(
     """One claim as an outcome with what it gives to whom."""
     notes: list[Note] = []
     holds = claim.holds
-    if is_fraud_held and not claim.is_rejected and "fraud_hold" not in holds:
+    if is_fraud_held and not (claim.is_rejected or claim.is_approved) and "fraud_hold" not in holds:
         holds = (*holds, "fraud_hold")
     if not claim.options:
         return _granted(candidate, claim, holds)

@@ -61,13 +61,13 @@ class Course:
         self.findings = findings(binding.participant_id, referee.emails, referee.ips, config)
 
     def look_for_fraud(self, terms: CompiledTerms) -> None:
-        """Judge the referral by the checks that it answers alone."""
+        """Judge the referral by the checks that it answers alone; whether a person overrides them is asked later."""
         if not self.findings:
             return
         self.flags = tuple(check for check in self.findings if terms.fraud[check] != "off")
         self.denied = ""
         self.is_fraud_held = False
-        for check in self.flags if self.verdict != "approved" else ():
+        for check in self.flags:
             action = terms.fraud[check]  # type: ignore[index]  # flags are checks
             if action == "deny" and not self.denied:
                 self.denied = "self_referral" if check in _SELF else "fraud_denied"

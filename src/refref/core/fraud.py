@@ -5,7 +5,7 @@ Checks that look at the participant's other referrals are made where those are k
 
 from __future__ import annotations
 
-from refref.core.fraud_domains import DISPOSABLE, PUBLIC_MAIL
+from refref.core.fraud_domains import PUBLIC_MAIL, is_disposable
 from refref.core.program import Config, Participant
 from refref.core.terms import FraudCheck
 
@@ -27,6 +27,6 @@ def findings(
             found.append("self_domain")
     if participant is not None and not participant.ips.isdisjoint(ips):
         found.append("self_ip")
-    if any(email.rpartition("@")[2] in DISPOSABLE for email in emails):
+    if any(is_disposable(email.rpartition("@")[2]) for email in emails):
         found.append("disposable_email")
     return tuple(found)

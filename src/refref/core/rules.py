@@ -305,6 +305,7 @@ def _priced(rule: CompiledRule, situation: Situation, standing: Standing, chosen
         expires_at=None if rule.expires_days is None else add_days(situation.occurred_at, rule.expires_days),
         holds=holds,
         is_rejected=verdict == "rejected",
+        is_approved=verdict == "approved",
         pays=pays,
         pays_rate=pays_note,
         counted_in=counted_in(pays or currency, situation) if situation.outline.cap_currencies else (),

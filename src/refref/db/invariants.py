@@ -107,7 +107,10 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         with earned as (
           select r.connection_id, r.program_id, r.payment_key,
                  coalesce(sum(r.amount_minor) filter (where r.currency = d.currency), 0) as amount,
-                 coalesce(sum(r.reversed_minor) filter (where r.currency = d.currency), 0) as taken
+                 coalesce(sum(r.reversed_minor) filter (where r.currency = d.currency), 0) as taken,
+                 -- What expired was taken back although the decision says nothing of it.
+                 coalesce(sum(r.amount_minor) filter (where r.currency = d.currency and r.status = 'expired'), 0)
+                   as expired
           from reward r
           join decision d on d.organization_id = $1 and d.connection_id = r.connection_id
             and d.program_id = r.program_id and d.payment_key = r.payment_key
@@ -118,7 +121,8 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         from decision d left join earned e using (connection_id, program_id, payment_key)
         where d.organization_id = $1 and d.outcome = 'rewarded'
           and (e.amount is null or e.amount < d.earned_minor or e.taken < d.reversed_minor
-               or e.amount - e.taken <> d.earned_minor - d.reversed_minor) limit 5
+               or e.amount - e.taken not between d.earned_minor - d.reversed_minor - e.expired
+                                             and d.earned_minor - d.reversed_minor) limit 5
         """,
     ),
     (

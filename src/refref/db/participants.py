@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -120,3 +121,25 @@ async def deactivate_code(
         code,
         deactivated_at,
     )
+
+
+async def insert_ip(tx: Connection, organization_id: str, participant_id: str, ip_hash: str, seen_at: datetime) -> None:
+    """Note a network address, hashed, from which a participant was seen."""
+    await tx.execute(
+        "insert into participant_ip (organization_id, participant_id, ip_hash, seen_at) values ($1, $2, $3, $4)"
+        " on conflict do nothing",
+        organization_id,
+        participant_id,
+        ip_hash,
+        seen_at,
+    )
+
+
+async def ips_of(tx: Connection, organization_id: str, participant_ids: Collection[str]) -> list[tuple[str, str]]:
+    """The hashed addresses of participants, as (participant, hash)."""
+    rows = await tx.fetch(
+        "select participant_id, ip_hash from participant_ip where organization_id = $1 and participant_id = any ($2)",
+        organization_id,
+        list(participant_ids),
+    )
+    return [(row[0], row[1]) for row in rows]

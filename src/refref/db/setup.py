@@ -13,6 +13,7 @@ from refref.core.derive import normal_email
 from refref.core.program import Participant, Profile, Program
 from refref.core.program_status import pauses_of
 from refref.core.terms import Terms, TermsVersion
+from refref.db import participants
 from refref.db.pool import Connection
 from refref.db.profiles import profiles_of
 
@@ -103,6 +104,9 @@ async def participants_of(
         organization_id,
         list(participant_ids),
     )
+    ips: dict[str, set[str]] = {}
+    for participant_id, ip_hash in await participants.ips_of(tx, organization_id, participant_ids):
+        ips.setdefault(participant_id, set()).add(ip_hash)
     profiles: dict[str, list[Profile]] = {}
     for told in await profiles_of(tx, organization_id, participant_ids):
         profile = Profile(
@@ -110,7 +114,14 @@ async def participants_of(
         )
         profiles.setdefault(told.participant_id, []).append(profile)
     return {
-        row[0]: Participant(row[0], row[1], normal_email(row[2]), row[3], tuple(profiles.get(row[0], ())))
+        row[0]: Participant(
+            row[0],
+            row[1],
+            normal_email(row[2]),
+            row[3],
+            tuple(profiles.get(row[0], ())),
+            frozenset(ips.get(row[0], ())),
+        )
         for row in rows
     }
 

@@ -28,13 +28,14 @@ async def attribute_customer(
     clicked_at: int | None,
     kind: CarrierKind,
     campaign: str = "",
+    ip_hash: str = "",
     actor: str,
     now: int,
 ) -> None:
     """Book that `code` (a refcode or a participant's id) referred a customer, at `now` by the connection's clock.
 
     `kind` is signup (the merchant's application told it) or manual (a person bound it, which comes before all other
-    evidence). Payments since the click, or since a day before now, are rewarded under the terms of their day.
+    evidence). `ip_hash`: of the customer's network address, see `ip_hashes`. Payments since the click, or since a day before now, are rewarded under the terms of their day.
     Raises Refused: invalid_customer, unknown_code, click_in_future.
     """
     if not _CUSTOMER.fullmatch(stripe_customer_id):
@@ -54,6 +55,7 @@ async def attribute_customer(
         actor=actor,
         campaign=campaign,
         clicked_at=clicked_at,
+        ip_hash=ip_hash,
     )
     body = encode_told(told)
     mode = await setup.mode_of(tx, organization_id, connection_id)
