@@ -17,6 +17,7 @@ from refref.worker.bundled_rates import adopt_bundled_rates
 from refref.worker.catalog import read_catalogs_due
 from refref.worker.clock import mature_due
 from refref.worker.fetcher import fetch_due
+from refref.worker.mail_list import adopt_mail_list
 from refref.worker.pump import Floors, pump_once
 from refref.worker.rereader import read_again_due
 
@@ -42,6 +43,7 @@ async def run_worker(database: Database, vault: Vault, now: Callable[[], int] = 
         tasks.create_task(_pump_forever(database, now))
         tasks.create_task(_repeat("clock", CLOCK_S, lambda: mature_due(database, now)))
         tasks.create_task(_repeat("rates", RATES_S, lambda: adopt_bundled_rates(database, now)))
+        tasks.create_task(_repeat("mail list", RATES_S, lambda: adopt_mail_list(database)))
         tasks.create_task(_repeat("rereader", REREAD_S, lambda: read_again_due(database)))
         tasks.create_task(_repeat("catalog", CATALOG_S, lambda: read_catalogs_due(database, vault, now)))
         tasks.create_task(_repeat("backtests", BACKTEST_S, lambda: run_due_backtests(database)))
