@@ -54,7 +54,9 @@ def test_an_exported_file_changes_nothing_and_a_changed_one_shows_its_plan(refre
 
     file.write_text(text.replace("rate_bps: 3000", "rate_bps: 2500").replace("name: Affiliates", "name: Partners"))
     plan = "Name: “Affiliates” becomes “Partners”.\nVersion 2 of the terms:\n- Rule “Commission”: 30 % becomes 25 %.\n"
-    assert refref("terms", "plan", str(file)).stdout == plan
+    tried = "Tried on the program's history, as if in force since ever:\n  It has no conversions yet.\n"
+    assert refref("terms", "plan", str(file)).stdout == plan + tried
+    assert refref("terms", "plan", str(file), "--no-money").stdout == plan
     refused = refref("terms", "apply", str(file), typed="n\n", code=1)
     assert refused.stdout.startswith(plan)
     assert "nothing was changed" in refused.stderr

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from refref.cli.backtest import money_of_plan
 from refref.cli.files import read_file
 from refref.cli.running import (
     ACTOR,
@@ -104,16 +105,18 @@ def validate_terms(file: File, as_json: AsJson = False) -> None:
 def plan_terms(
     file: File,
     program: OtherProgram = None,
+    money: Annotated[bool, typer.Option(help="Try changed terms on the program's own history, too.")] = True,
     organization: Organization = None,
     connection: ConnectionId = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what applying a file would change. Changes nothing."""
+    """Show what applying a file would change, and what changed terms would have given so far. Changes nothing."""
     from refref.core.terms_document import read_document
 
     document = read_file(file, read_document)
     plan = _plan(document, program, organization, connection)
-    show(_plan_shown(plan), "\n".join(plan_lines(plan)), as_json=as_json)
+    found, lines = money_of_plan(plan, document.terms) if money else (None, [])
+    show({**_plan_shown(plan), "backtest": found}, "\n".join([*plan_lines(plan), *lines]), as_json=as_json)
 
 
 def apply_terms(
