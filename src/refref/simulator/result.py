@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from refref.core.money import format_amount
+
 Tone = Literal["good", "wait", "off"]
 
 
@@ -40,15 +42,40 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class Earned(msgspec.Struct, frozen=True):
-    """One reward as it is at the end."""
+    """One reward as it is at the end. Amounts are minor units; discounts and features have none."""
 
     who: str
     sale: str
     rule: str
     kind: str
-    amount: str
-    taken_back: str
+    amount_minor: int
+    taken_back_minor: int
+    currency: str
     status: str
+
+    @property
+    def amount(self) -> str:
+        """What was earned, for people; what was granted, where that is no money."""
+        return format_amount(self.amount_minor, self.currency) if self.amount_minor else self.kind
+
+    @property
+    def taken_back(self) -> str:
+        """What was taken back, for people; "" for nothing."""
+        return format_amount(self.taken_back_minor, self.currency) if self.taken_back_minor else ""
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What somebody has in an account at the end, in minor units."""
+
+    who: str
+    account: str
+    amount_minor: int
+    currency: str
+
+    @property
+    def sentence(self) -> str:
+        """The same for people."""
+        return f"{self.who} has {format_amount(self.amount_minor, self.currency)} {self.account}."
 
 
 class Played(msgspec.Struct, frozen=True):
@@ -60,7 +87,7 @@ class Played(msgspec.Struct, frozen=True):
     terms: tuple[str, ...]
     moments: tuple[Moment, ...]
     rewards: tuple[Earned, ...]
-    balances: dict[str, tuple[str, ...]]
+    balances: tuple[Held, ...]
     event_count: int
 
     @property

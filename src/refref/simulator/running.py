@@ -15,7 +15,6 @@ from refref.core.custom_types import custom_paths
 from refref.core.facts import CarrierKind, Fact
 from refref.core.faults import Fault
 from refref.core.ledger import BookedReward
-from refref.core.money import format_amount
 from refref.core.periods import DAY_S
 from refref.core.terms import Terms
 from refref.core.terms_words import sentences_of
@@ -28,7 +27,7 @@ from refref.simulator.expecting import Judge, decisions_about
 from refref.simulator.names import participant_id
 from refref.simulator.playing import Player, Unplayable
 from refref.simulator.reading import ReadStory
-from refref.simulator.result import Checked, Earned, Moment, Played
+from refref.simulator.result import Checked, Earned, Held, Moment, Played
 from refref.simulator.sales import Sales, Unknown, customer_id
 from refref.simulator.schedule import Planned, automatic, plan_steps
 from refref.simulator.stage import Stage
@@ -117,7 +116,9 @@ class _Run:
             self._step(planned.step, f"happens.{number}")
         if story.expect is not None:
             checked = self.judge.check(story.expect, "expect")
-            self._moment(self.sandbox.now, is_new=True).checked.extend(checked)
+            last = self._moment(self.sandbox.now, is_new=True)
+            last.happened.append("The story ends.")
+            last.checked.extend(checked)
         return self._played(terms_from)
 
     def _automatic(self, planned: Planned, where: str) -> None:
@@ -281,11 +282,11 @@ class _Run:
         moments = [self._closed(one) for one in self.moments]
         people = [*(participant_id(one) for one in story.participants), *(customer_id(c.id) for c in story.customers)]
         rewards = [self._earned(owner, reward) for owner in people for reward in self.books.rewards_of(owner)]
-        balances = {
-            self.wording.name(owner): tuple(f"{format_amount(amount, c)} {name}" for (name, c), amount in found.items())
+        balances = [
+            Held(self.wording.name(owner), account, amount, currency)
             for owner in people
-            if (found := self.books.balances(owner))
-        }
+            for (account, currency), amount in self.books.balances(owner).items()
+        ]
         return Played(
             story.title,
             story.about,
@@ -293,7 +294,7 @@ class _Run:
             tuple(sentences_of(self.terms)),
             tuple(m for m in moments if m.happened or m.outcomes or m.booked or m.checked),
             tuple(rewards),
-            balances,
+            tuple(balances),
             self.sent,
         )
 
@@ -304,8 +305,9 @@ class _Run:
             self.wording.sale(decision) if decision else reward.payment_key,
             reward.rule_id,
             reward.kind,
-            format_amount(reward.amount, reward.currency) if reward.amount else "",
-            format_amount(reward.reversed, reward.currency) if reward.reversed else "",
+            reward.amount,
+            reward.reversed,
+            reward.currency,
             reward.status,
         )
 

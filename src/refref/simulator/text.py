@@ -53,10 +53,8 @@ def _moment(moment: Moment) -> Iterator[str]:
 
 
 def _rewards(played: Played) -> Iterator[str]:
-    yield "Rewards at the end:" if played.rewards else "Nobody earned anything."
+    yield "In the end:" if played.rewards else "Nobody earned anything."
     for one in played.rewards:
-        amount = one.amount or one.kind
         back = f", {one.taken_back} taken back" if one.taken_back else ""
-        yield f"  {one.who}: {amount} for {one.sale} by {one.rule}, {one.status}{back}"
-    for who, amounts in played.balances.items():
-        yield f"  {who} has {', '.join(amounts)}."
+        yield f"  {one.who}: {one.amount} for {one.sale} by {one.rule}, {one.status}{back}"
+    yield from (f"  {held.sentence}" for held in played.balances)

@@ -45,6 +45,7 @@ _BY_STATUS: Mapping[int, Mapping[str, str]] = {
         "unknown_participant": "No such participant",
         "unknown_program": "No such program",
         "unknown_reward": "No such reward",
+        "unknown_story": "No such story in the library",
         "unknown_template": "No such template",
         "unknown_user": "No such user",
         "unknown_version": "No such version of the terms",

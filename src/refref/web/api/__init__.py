@@ -10,7 +10,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from refref import __version__
-from refref.web.api import backtests, books, catalog, custom_events, events, participants, programs, rates, setup, terms
+from refref.web.api import (
+    backtests,
+    books,
+    catalog,
+    custom_events,
+    events,
+    participants,
+    programs,
+    rates,
+    setup,
+    simulator,
+    terms,
+)
 from refref.web.api.schema import finish_schema
 
 ROUTERS = (
@@ -24,6 +36,7 @@ ROUTERS = (
     books.router,
     events.router,
     rates.router,
+    simulator.router,
 )
 
 
