@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -52,6 +52,21 @@ async def entries(tx: Connection, organization_id: str, *, before: str | None, l
         " where organization_id = $1 and ($2::text is null or audit_id < $2) order by audit_id desc limit $3",
         organization_id,
         before,
+        limit,
+    )
+    return [AuditEntry(**row) for row in rows]
+
+
+async def entries_of(
+    tx: Connection, organization_id: str, *, subject: str, actions: Sequence[str], limit: int
+) -> list[AuditEntry]:
+    """The newest entries on one subject of these actions."""
+    rows = await tx.fetch(
+        "select audit_id, at, actor, action, subject, details from audit_log"
+        " where organization_id = $1 and subject = $2 and action = any ($3) order by audit_id desc limit $4",
+        organization_id,
+        subject,
+        list(actions),
         limit,
     )
     return [AuditEntry(**row) for row in rows]

@@ -29,6 +29,8 @@ def path_of(site: SampleSite, template: str) -> str:
         program_id=sample.program_id,
         event_id=sample.parked_event_id,
         api_key_id="key_sample",
+        number=1,
+        section="settings",
     )
 
 
@@ -94,7 +96,7 @@ def test_a_form_needs_its_token(owner: httpx.Client, sample_site: SampleSite, te
     assert answer.status_code == 403
 
 
-@pytest.mark.parametrize("template", ["/programs/new", "/programs/{program_id}/terms"])
+@pytest.mark.parametrize("template", ["/programs/new", "/programs/{program_id}/draft/settings"])
 def test_a_form_of_terms_without_its_fields_is_shown_again(
     owner: httpx.Client, sample_site: SampleSite, template: str
 ) -> None:

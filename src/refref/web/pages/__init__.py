@@ -8,6 +8,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from refref.web.pages import (
+    builder,
+    builder_custom,
+    builder_events,
+    builder_history,
+    builder_rules,
+    builder_settings,
+    builder_wizard,
     customers,
     events,
     overview,
@@ -32,7 +39,14 @@ _MODULES = (
     rewards,
     customers,
     participants,
+    builder_wizard,  # before the pages of one program: /programs/new is none
     programs,
+    builder,
+    builder_events,
+    builder_custom,
+    builder_rules,
+    builder_settings,  # after those whose paths are longer
+    builder_history,
     events,
     settings,
     rates,

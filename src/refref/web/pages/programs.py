@@ -1,24 +1,53 @@
-"""Programs: the list, a new one, and the page of one with its terms in words and the form of the next version."""
+"""Programs: the list, and the page of one with its status, its terms in words, its texts and its budgets."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
+from refref.core.periods import period_start
 from refref.core.refusals import Refused
-from refref.core.terms import Terms
+from refref.core.terms import Cap
 from refref.core.terms_words import sentences_of
-from refref.db import drafts
+from refref.db import budgets, drafts
 from refref.db import programs as stored
-from refref.db.drafts import TermsDraft
+from refref.db.pool import Connection
 from refref.db.programs import StoredTerms
-from refref.flows.programs import create_program, publish_terms
+from refref.flows.programs import (
+    archive_program,
+    duplicate_program,
+    pause_program,
+    resume_program,
+    update_program,
+)
+from refref.web.pages import builder_words
+from refref.web.pages.builder_desk import go, names_in, require_program_in_view
 from refref.web.pages.rendering import render
-from refref.web.pages.terms_form import form_of_terms, given_terms, instant_of_form, terms_of_form
-from refref.web.pages.viewer import Connected, OnConnection, PageNotFound, form_of
+from refref.web.pages.viewer import Connected, OnConnection, form_of
 
 router = APIRouter(include_in_schema=False)
+
+_CHANGES = {"pause": pause_program, "resume": resume_program, "archive": archive_program}
+_PERIODS = {"month": "this month", "quarter": "this quarter", "year": "this year", "ever": "in all"}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A cap on the whole program in one currency, with what was given in its present period."""
+
+    period: str
+    rules: str
+    currency: str
+    cap_minor: int
+    given_minor: int
+
+    @property
+    def per_mille(self) -> int:
+        return min(1000, max(0, self.given_minor) * 1000 // self.cap_minor)
 
 
 @router.get("/programs")
@@ -30,103 +59,127 @@ async def programs(request: Request, viewer: OnConnection) -> Response:
             program.program_id: await stored.terms_versions(tx, viewer.organization_id, program.program_id)
             for program in known
         }
-    terms = {program_id: _in_force(versions, viewer) for program_id, versions in latest.items()}
-    words = {program_id: sentences_of(version.terms) for program_id, version in terms.items() if version}
-    return render(request, "programs.html", viewer, programs=known, terms=terms, sentences=words)
-
-
-@router.get("/programs/new")
-async def new_program(request: Request, viewer: OnConnection) -> Response:
-    """The form, with the product's defaults."""
-    return render(request, "program_new.html", viewer, values=form_of_terms(Terms()), refused=None)
-
-
-@router.post("/programs/new")
-async def create(request: Request, viewer: OnConnection) -> Response:
-    """Make a program with its first terms."""
-    form = await form_of(request)
-    try:
-        terms, effective_at = terms_of_form(form, Terms()), instant_of_form(form)
-        async with viewer.transaction() as tx:
-            made, _ = await create_program(
-                tx,
-                viewer.organization_id,
-                connection_id=viewer.connection_id,
-                name=form.get("name", ""),
-                terms=terms,
-                effective_at=effective_at,
-                actor=viewer.actor,
-                now=viewer.real_now,
-            )
-    except Refused as refused:
-        return render(request, "program_new.html", viewer, status_code=422, values=given_terms(form), refused=refused)
-    return RedirectResponse(f"/programs/{made.program_id}", status_code=303)
+        terms = {program_id: _in_force(versions, viewer) for program_id, versions in latest.items()}
+        names = await names_in(tx, viewer, [version.terms for version in terms.values() if version])
+    words = {program_id: sentences_of(version.terms, names) for program_id, version in terms.items() if version}
+    return render(
+        request,
+        "programs.html",
+        viewer,
+        programs=known,
+        terms=terms,
+        sentences=words,
+        statuses=builder_words.STATUSES,
+    )
 
 
 @router.get("/programs/{program_id}")
 async def program(request: Request, viewer: OnConnection, program_id: str) -> Response:
-    """One program: the terms in force, every version, and the form of the next."""
+    """One program."""
     return await _program_page(request, viewer, program_id)
 
 
-@router.post("/programs/{program_id}/terms")
-async def publish(request: Request, viewer: OnConnection, program_id: str) -> Response:
-    """Publish the next version of the terms."""
+@router.post("/programs/{program_id}/status")
+async def change_status(request: Request, viewer: OnConnection, program_id: str) -> Response:
+    """Pause, resume or archive a program."""
+    form = await form_of(request)
+    try:
+        change = _CHANGES.get(form.get("action", ""))
+        if change is None:
+            raise Refused("invalid_choice", "Choose pause, resume or archive.", "action")
+        async with viewer.transaction() as tx:
+            await require_program_in_view(tx, viewer, program_id)
+            await change(tx, viewer.organization_id, program_id, actor=viewer.actor, now=viewer.real_now)
+    except Refused as refused:
+        return await _program_page(request, viewer, program_id, refused)
+    return go(f"/programs/{program_id}")
+
+
+@router.post("/programs/{program_id}/duplicate")
+async def duplicate(request: Request, viewer: OnConnection, program_id: str) -> Response:
+    """Make another program with its texts and, as a draft, its terms."""
+    async with viewer.transaction() as tx:
+        await require_program_in_view(tx, viewer, program_id)
+        made, _ = await duplicate_program(
+            tx, viewer.organization_id, program_id, actor=viewer.actor, now=viewer.real_now
+        )
+    return go(f"/programs/{made.program_id}")
+
+
+@router.post("/programs/{program_id}/texts")
+async def change_texts(request: Request, viewer: OnConnection, program_id: str) -> Response:
+    """Change the name and what participants read."""
     form = await form_of(request)
     try:
         async with viewer.transaction() as tx:
-            last = await stored.latest_terms(tx, viewer.organization_id, program_id)
-            draft = await drafts.draft_of(tx, viewer.organization_id, program_id)
-            before = _terms_to_begin_with(last, draft)
-            await publish_terms(
+            await require_program_in_view(tx, viewer, program_id)
+            await update_program(
                 tx,
                 viewer.organization_id,
                 program_id,
-                terms=terms_of_form(form, before),
-                effective_at=instant_of_form(form),
+                name=form.get("name"),
+                eligibility_text=form.get("eligibility_text", "").replace("\r\n", "\n"),
+                terms_text=form.get("terms_text", "").replace("\r\n", "\n"),
                 actor=viewer.actor,
                 now=viewer.real_now,
             )
     except Refused as refused:
-        return await _program_page(request, viewer, program_id, refused, given_terms(form))
-    return RedirectResponse(f"/programs/{program_id}", status_code=303)
+        return await _program_page(request, viewer, program_id, refused)
+    return go(f"/programs/{program_id}")
 
 
 async def _program_page(
-    request: Request,
-    viewer: Connected,
-    program_id: str,
-    refused: Refused | None = None,
-    values: dict[str, str] | None = None,
+    request: Request, viewer: Connected, program_id: str, refused: Refused | None = None
 ) -> Response:
     async with viewer.transaction() as tx:
-        found = await stored.program_by_id(tx, viewer.organization_id, program_id)
-        if found is None or found.connection_id != viewer.connection_id:
-            raise PageNotFound("program")
+        found = await require_program_in_view(tx, viewer, program_id)
         versions = await stored.terms_versions(tx, viewer.organization_id, program_id)
         draft = await drafts.draft_of(tx, viewer.organization_id, program_id)
-    read = {version.version: version.terms for version in versions}
+        changes = await stored.status_changes(tx, viewer.organization_id, program_id)
+        in_force = _in_force(versions, viewer)
+        names = await names_in(tx, viewer, [in_force.terms] if in_force else [])
+        used = await _budgets(tx, viewer, program_id, in_force.terms.caps) if in_force else []
     return render(
         request,
         "program.html",
         viewer,
         status_code=422 if refused else 200,
         program=found,
-        versions=versions,
-        in_force=_in_force(versions, viewer),
-        sentences={number: sentences_of(terms) for number, terms in read.items()},
-        values=values or form_of_terms(_terms_to_begin_with(versions[0] if versions else None, draft)),
+        in_force=in_force,
+        to_come=[version for version in versions if version.effective_at > viewer.now],
+        draft=draft,
+        changes=list(reversed(changes)),
+        sentences=sentences_of(in_force.terms, names) if in_force else [],
+        budgets=used,
+        builder_words=builder_words,
         refused=refused,
     )
+
+
+async def _budgets(tx: Connection, viewer: Connected, program_id: str, caps: tuple[Cap, ...]) -> list[Budget]:
+    """The caps on the whole program, each with what was given in its period."""
+    found: list[Budget] = []
+    for cap in caps:
+        if cap.on != "program":
+            continue
+        since = period_start(cap.period, viewer.now_s)
+        given = await budgets.given_since(tx, viewer.organization_id, program_id, since)
+        sums = _by_currency(given, cap)
+        found += [
+            Budget(_PERIODS[cap.period], ", ".join(cap.rules), currency, amount, sums.get(currency, 0))
+            for currency, amount in cap.amounts.items()
+        ]
+    return found
+
+
+def _by_currency(given: list[tuple[str, str, int]], cap: Cap) -> Mapping[str, int]:
+    sums: dict[str, int] = {}
+    for rule_id, currency, amount in given:
+        if not cap.rules or rule_id in cap.rules:
+            sums[currency] = sums.get(currency, 0) + amount
+    return sums
 
 
 def _in_force(versions: list[StoredTerms], viewer: Connected) -> StoredTerms | None:
     """The version that holds now, on the connection's clock; None when the first one is yet to come."""
     return next((version for version in versions if version.effective_at <= viewer.now), None)
-
-
-def _terms_to_begin_with(newest: StoredTerms | None, draft: TermsDraft | None) -> Terms:
-    """What the form changes: the newest version, else the draft of the first."""
-    if newest is not None:
-        return newest.terms
-    return Terms() if draft is None else draft.terms

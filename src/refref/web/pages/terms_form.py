@@ -1,117 +1,305 @@
-"""The terms of a program as a form. It covers what most programs need; the API and the command line take the rest."""
+"""Terms as the inputs of a form and back: each struct of core.terms by the names of its fields, dotted.
+
+Amounts are in major units (`10.00 USD, 9.00 EUR`), rates in per cent. Decides nothing: core says what may be published.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Literal, TypeVar
+from functools import lru_cache
+from typing import TypeVar
 
 import msgspec
+from msgspec import inspect
 
+from refref.core.criteria import EVENT_VARIABLES, CriteriaError, compile_criteria
+from refref.core.currency_codes import CURRENCIES
 from refref.core.money import wire_exponent
 from refref.core.refusals import Refused
-from refref.core.terms import Duration, RewardRule, Terms
+from refref.core.terms import Strict
 from refref.web.money_format import decimal_text
+from refref.web.pages import condition_form
 
-L = TypeVar("L", bound=str)
-UNITS: tuple[Literal["months"], Literal["payments"], Literal["forever"]] = ("months", "payments", "forever")
-KINDS: tuple[Literal["percentage"], Literal["fixed"]] = ("percentage", "fixed")
-_DECIMAL = re.compile(r"([0-9]{1,12})(?:[.,]([0-9]{1,12}))?")
-ON: tuple[Literal["every"], Literal["first"], Literal["recurring"]] = ("every", "first", "recurring")
+T = TypeVar("T", bound=Strict)
+Values = dict[str, str]
 
-
-def terms_of_form(form: Mapping[str, str], before: Terms) -> Terms:
-    """The terms that a form describes; what it does not show stays as `before`. Raises Refused naming the field."""
-    return msgspec.structs.replace(
-        before,
-        rules=(_rule(form, before), *before.rules[1:]),
-        duration=Duration(
-            unit=_choice(form, "duration_unit", UNITS),
-            count=_whole(form, "duration_count", before.duration.count),
-        ),
-        hold_days=_whole(form, "hold_days", before.hold_days),
-        attribution_window_days=_whole(form, "attribution_window_days", before.attribution_window_days),
-        products=tuple(form.get("products", "").replace(",", " ").split()),
-        includes_tax="includes_tax" in form,
-        includes_shipping="includes_shipping" in form,
-    )
+# A part that may be absent is there if the input beside it says so: `tiers.by` empty means no tiers.
+MARKS: Mapping[str, str] = {"duration": "unit", "tiers": "by", "benefit": "is_set", "custom": "is_set"}
+MAX_ROWS = 100
+_COMMA_ONLY = frozenset(("groups",))  # names that may hold blanks
+_DECIMAL = re.compile(r"([0-9]{1,13})(?:[.,]([0-9]{1,12}))?")
+_MONEY = re.compile(r"(?:([A-Za-z]{3})\s*([0-9.]+)|([0-9.]+)\s*([A-Za-z]{3}))")
+_AMOUNT_SENTENCE = "Give amounts such as 10.00 USD, 9.00 EUR."
+_INSTANT_SENTENCE = "Give a day and time such as 2026-01-31T00:00 (UTC)."
 
 
-def form_of_terms(terms: Terms) -> dict[str, str]:
-    """The values of the form for terms that exist."""
-    rule = terms.rules[0]
-    currency, amount = next(iter(rule.amounts.items()), ("usd", 1000))
-    values = {
-        "rule_on": rule.on,
-        "rule_kind": rule.kind,
-        "rate": _percent(rule.rate_bps or 2_000),
-        "amount": decimal_text(amount, currency),
-        "currency": currency.upper(),
-        "duration_unit": terms.duration.unit,
-        "duration_count": str(terms.duration.count),
-        "hold_days": str(terms.hold_days),
-        "attribution_window_days": str(terms.attribution_window_days),
-        "products": " ".join(terms.products),
+def values_of(given: Strict, prefix: str = "") -> Values:
+    """The inputs for a struct; each name is its path below `prefix`, which ends with a dot or is empty."""
+    found: Values = {}
+    for field in _fields(type(given)):
+        found |= _written(f"{prefix}{field.name}", field.type, getattr(given, field.name))
+    if prefix.endswith("tiers.") and found[f"{prefix}by"] == "revenue":
+        currency = found[f"{prefix}currency"]
+        for name in [name for name in found if name.endswith(".at_least")]:
+            found[name] = decimal_text(int(found[name]), currency)
+    return found
+
+
+def read_struct(
+    form: Mapping[str, str], before: T, faults: dict[str, str], only: Iterable[str] = (), prefix: str = ""
+) -> T:
+    """The struct that a form describes; fields not in `only` (if given) stay as `before`.
+
+    Adds a sentence to `faults`, by input, for whatever cannot be read; the result is of use only without any.
+    """
+    wanted = frozenset(only)
+    read = {
+        field.name: _read(form, f"{prefix}{field.name}", field, faults)
+        for field in _fields(type(before))
+        if not wanted or field.name in wanted
     }
-    switches = {"includes_tax": terms.includes_tax, "includes_shipping": terms.includes_shipping}
-    return values | {name: "on" for name, is_on in switches.items() if is_on}
+    return msgspec.convert({**_builtins(before), **read}, type(before))
 
 
-def given_terms(form: Mapping[str, str]) -> dict[str, str]:
-    """What was given, to show the form again; fields that did not come at all are empty."""
-    return {**dict.fromkeys(form_of_terms(Terms()), ""), **form}
-
-
-def instant_of_form(form: Mapping[str, str]) -> datetime | None:
+def instant_of_form(form: Mapping[str, str], name: str = "effective_on") -> datetime | None:
     """The day from which terms hold, at 00:00 UTC; None: from now. Raises Refused("invalid_instant")."""
-    text = form.get("effective_on", "")
+    text = form.get(name, "")
     if not text:
         return None
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError as error:
-        raise Refused("invalid_instant", "Give a day such as 2026-01-31.", "effective_on") from error
+        raise Refused("invalid_instant", "Give a day such as 2026-01-31.", name) from error
 
 
-def _rule(form: Mapping[str, str], before: Terms) -> RewardRule:
-    rule = msgspec.structs.replace(before.rules[0], on=_choice(form, "rule_on", ON))
-    if _choice(form, "rule_kind", KINDS) == "percentage":
-        rate = _decimal(form, "rate", 2)
-        return msgspec.structs.replace(rule, kind="percentage", rate_bps=rate, amounts={})
-    currency = form.get("currency", "").lower()
-    amount = _decimal(form, "amount", wire_exponent(currency))
-    others = {known: minor for known, minor in rule.amounts.items() if known != currency}
-    return msgspec.structs.replace(rule, kind="fixed", rate_bps=0, amounts={currency: amount, **others})
+def percent_of(text: str) -> int | None:
+    """Basis points of `12.5` or `12.5 %`; None where it is no such number."""
+    return _decimal(text.removesuffix("%").strip(), 2)
 
 
-def _choice(form: Mapping[str, str], name: str, choices: tuple[L, ...]) -> L:
-    for choice in choices:
-        if choice == form.get(name):
-            return choice
-    raise Refused("invalid_terms", f"Choose one of: {', '.join(choices)}.", name)
+def amounts_of(text: str) -> dict[str, int] | None:
+    """Minor units by currency of `10.00 USD, 9 EUR`; None where it cannot be read, or a currency comes twice."""
+    found: dict[str, int] = {}
+    for part in re.split(r"[,;\n]", text):
+        if not part.strip():
+            continue
+        match = _MONEY.fullmatch(part.strip())
+        if match is None:
+            return None
+        currency = (match[1] or match[4]).lower()
+        amount = _decimal(match[2] or match[3], wire_exponent(currency))
+        if amount is None or currency in found or currency not in CURRENCIES:
+            return None
+        found[currency] = amount
+    return found
 
 
-def _whole(form: Mapping[str, str], name: str, default: int) -> int:
-    text = form.get(name, "")
-    if not text:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) <= 6):
-        raise Refused("invalid_terms", "Give a whole number.", name)
+def amounts_text(amounts: Mapping[str, int]) -> str:
+    """`10.00 USD, 9.00 EUR`."""
+    return ", ".join(f"{decimal_text(amount, code)} {code.upper()}" for code, amount in amounts.items())
+
+
+def percent_text(rate_bps: int) -> str:
+    """`12.5` for 1250."""
+    whole, rest = divmod(rate_bps, 100)
+    return f"{whole}.{rest:02d}".rstrip("0") if rest else str(whole)
+
+
+def row_numbers(form: Mapping[str, str], name: str) -> list[int]:
+    """The numbers of the rows `name.0…`, `name.1…` of which some input came."""
+    start = f"{name}."
+    found = {key[len(start) :].partition(".")[0] for key in form if key.startswith(start)}
+    return sorted(int(text) for text in found if text.isascii() and text.isdigit() and len(text) <= 3)[:MAX_ROWS]
+
+
+@lru_cache(maxsize=32)
+def _fields(kind: type[Strict]) -> Sequence[inspect.Field]:
+    told = inspect.type_info(kind)
+    assert isinstance(told, inspect.StructType)
+    return told.fields
+
+
+def _builtins(given: Strict) -> dict[str, object]:
+    found = msgspec.to_builtins(given)
+    assert isinstance(found, dict)
+    return found
+
+
+def _written(name: str, kind: inspect.Type, value: object) -> Values:
+    last = name.rpartition(".")[2]
+    inner = _without_none(kind)
+    if last == "condition":
+        return condition_form.values_of(name, str(value))
+    if isinstance(inner, inspect.StructType) and last in MARKS:
+        mark = f"{name}.{MARKS[last]}"
+        if value is None:
+            return {mark: ""}
+        assert isinstance(value, Strict)
+        return {mark: "on", **values_of(value, f"{name}.")}
+    if isinstance(value, Strict):
+        return values_of(value, f"{name}.")
+    if isinstance(value, tuple) and isinstance(inner, inspect.VarTupleType):
+        if isinstance(inner.item_type, inspect.StructType):
+            rows: Values = {}
+            for number, item in enumerate(value):
+                rows |= values_of(item, f"{name}.{number}.")
+            return rows
+        return {name: ", ".join(value)}
+    return {name: _text(last, inner, value)}
+
+
+def _text(last: str, kind: inspect.Type, value: object) -> str:
+    if value is None or value is False:
+        return ""
+    if value is True:
+        return "on"
+    if isinstance(value, int):
+        return percent_text(value) if last.endswith("_bps") else str(value)
+    if isinstance(value, datetime):
+        text = value.astimezone(UTC).replace(tzinfo=None).isoformat()
+        return text.removesuffix(":00")
+    if isinstance(value, dict) and isinstance(kind, inspect.DictType):
+        if isinstance(kind.value_type, inspect.IntType):
+            return amounts_text(value)
+        return ", ".join(f"{rate} {code.upper()}" for code, rate in value.items())
+    return str(value)
+
+
+def _without_none(kind: inspect.Type) -> inspect.Type:
+    if not isinstance(kind, inspect.UnionType):
+        return kind
+    (inner,) = (part for part in kind.types if not isinstance(part, inspect.NoneType))
+    return inner
+
+
+def _read(form: Mapping[str, str], name: str, field: inspect.Field, faults: dict[str, str]) -> object:
+    last, inner = field.name, _without_none(field.type)
+    is_optional = inner is not field.type
+    text = form.get(name, "").strip()
+    if last == "condition":
+        return condition_form.read(form, name, faults)
+    if isinstance(inner, inspect.StructType):
+        if last in MARKS and is_optional and not form.get(f"{name}.{MARKS[last]}"):
+            return None
+        return _read_part(form, inner.cls, f"{name}.", faults)
+    if isinstance(inner, inspect.VarTupleType):
+        if isinstance(inner.item_type, inspect.StructType):
+            cls = inner.item_type.cls
+            numbers = [number for number in row_numbers(form, name) if not _is_blank(form, cls, f"{name}.{number}.")]
+            return [_read_part(form, cls, f"{name}.{number}.", faults) for number in numbers]
+        return _listed(last, text)
+    if isinstance(inner, inspect.BoolType):
+        return bool(text)
+    if is_optional and not text:
+        return None
+    return _read_leaf(form, name, field, inner, text, faults)
+
+
+def _read_leaf(
+    form: Mapping[str, str], name: str, field: inspect.Field, kind: inspect.Type, text: str, faults: dict[str, str]
+) -> object:
+    if isinstance(kind, inspect.LiteralType):
+        return _choice(name, text, [str(value) for value in kind.values], faults)
+    if isinstance(kind, inspect.DateTimeType):
+        return _instant(name, text, faults)
+    if isinstance(kind, inspect.DictType):
+        return _read_dict(name, text, isinstance(kind.value_type, inspect.IntType), faults)
+    if isinstance(kind, inspect.IntType):
+        return _number(form, name, field, text, faults)
+    if field.name in ("criteria",):
+        _check_criteria(name, text, faults)
+    return text.lower() if field.name in ("currency", "base", "display") else text
+
+
+def _read_part(form: Mapping[str, str], cls: type, prefix: str, faults: dict[str, str]) -> dict[str, object]:
+    return {field.name: _read(form, f"{prefix}{field.name}", field, faults) for field in _fields(cls)}
+
+
+def _is_blank(form: Mapping[str, str], cls: type, prefix: str) -> bool:
+    """Whether nothing was typed into a row; what is chosen from a list says nothing by itself."""
+    return not any(
+        form.get(f"{prefix}{field.name}", "").strip()
+        for field in _fields(cls)
+        if not isinstance(_without_none(field.type), inspect.LiteralType)
+    )
+
+
+def _listed(last: str, text: str) -> list[str]:
+    parts = [part.strip() for part in re.split(r"[,;\n]" if last in _COMMA_ONLY else r"[,;\s]+", text)]
+    found = list(dict.fromkeys(part for part in parts if part))
+    if last == "countries":
+        return [part.upper() for part in found]
+    if last in ("currencies", "excluded_email_domains"):
+        return [part.lower().removeprefix("@") for part in found]
+    return found
+
+
+def _choice(name: str, text: str, choices: Sequence[str], faults: dict[str, str]) -> str:
+    if text not in choices:
+        faults.setdefault(name, "Choose one of the list.")
+        return choices[0]
+    return text
+
+
+def _instant(name: str, text: str, faults: dict[str, str]) -> datetime:
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        faults.setdefault(name, _INSTANT_SENTENCE)
+        return datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def _number(form: Mapping[str, str], name: str, field: inspect.Field, text: str, faults: dict[str, str]) -> int:
+    if not text and field.default == 0:
+        return 0
+    if field.name.endswith("_bps"):
+        rate = percent_of(text)
+        if rate is None or rate > 1_000_000:
+            faults.setdefault(name, "Give a number in per cent such as 12.5, with at most two decimals.")
+        return rate or 0
+    tiers = name.rpartition("steps.")[0]
+    if field.name == "at_least" and form.get(f"{tiers}by") == "revenue":
+        currency = form.get(f"{tiers}currency", "").lower()
+        amount = _decimal(text, wire_exponent(currency))
+        if amount is None:
+            faults.setdefault(name, f"Give an amount such as {decimal_text(100_000, currency or 'usd')}.")
+        return amount or 0
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        faults.setdefault(name, "Give a whole number.")
+        return 0
     return int(text)
 
 
-def _decimal(form: Mapping[str, str], name: str, places: int) -> int:
-    """A decimal of the form as a whole number of its smallest units."""
-    match = _DECIMAL.fullmatch(form.get(name, "").removesuffix("%").strip())
+def _read_dict(name: str, text: str, is_amounts: bool, faults: dict[str, str]) -> dict[str, int] | dict[str, str]:
+    if is_amounts:
+        amounts = amounts_of(text)
+        if amounts is None:
+            faults.setdefault(name, _AMOUNT_SENTENCE)
+        return amounts or {}
+    table: dict[str, str] = {}
+    for part in re.split(r"[,;\n]", text):
+        match = _MONEY.fullmatch(part.strip()) if part.strip() else None
+        if match is not None:
+            table[(match[1] or match[4]).lower()] = match[2] or match[3]
+        elif part.strip():
+            faults.setdefault(name, "Give the price of each currency in the base currency, such as 1.27 GBP, 1.08 EUR.")
+    return table
+
+
+def _check_criteria(name: str, text: str, faults: dict[str, str]) -> None:
+    try:
+        if text:
+            compile_criteria(text, variables=EVENT_VARIABLES)
+    except CriteriaError as error:
+        faults.setdefault(name, error.sentence)
+
+
+def _decimal(text: str, places: int) -> int | None:
+    """A decimal as a whole number of its smallest units; None where it is none or has more places."""
+    match = _DECIMAL.fullmatch(text)
     if match is None:
-        raise Refused("invalid_terms", "Give a number such as 12.5.", name)
-    whole, fraction = match.group(1), match.group(2) or ""
-    if len(fraction) > places:
-        raise Refused("invalid_terms", f"Give a number with at most {places} decimals.", name)
-    return int(whole + fraction.ljust(places, "0"))
-
-
-def _percent(rate_bps: int) -> str:
-    whole, rest = divmod(rate_bps, 100)
-    return f"{whole}.{rest:02d}".rstrip("0") if rest else str(whole)
+        return None
+    whole, fraction = match[1], match[2] or ""
+    return None if len(fraction) > places else int(whole + fraction.ljust(places, "0"))

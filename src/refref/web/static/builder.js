@@ -1,0 +1,82 @@
+// What makes the program builder nicer with JavaScript: rows that are added, operators that fit their field, lists to
+// choose from. Everything works without it.
+(() => {
+  "use strict";
+  for (const part of document.querySelectorAll("[data-only-with-script]")) part.hidden = false;
+
+  // Conditions: only what goes with the field that is chosen.
+  const fitRow = (row) => {
+    const chosen = row.querySelector("[data-field]").selectedOptions[0];
+    const kind = chosen.dataset.kind || "";
+    const operator = row.querySelector("[data-operator]");
+    let isGone = false;
+    for (const option of operator.options) {
+      const fits = kind !== "" && option.dataset.kinds.split(" ").includes(kind);
+      option.hidden = option.disabled = !fits;
+      if (option.selected && !fits) isGone = true;
+    }
+    if (isGone) {
+      const first = [...operator.options].find((option) => !option.disabled);
+      if (first) operator.value = first.value;
+    }
+    const wanted = operator.selectedOptions[0] ? operator.selectedOptions[0].dataset.wanted : "text";
+    row.querySelector("[data-for-kind]").hidden = kind !== "metadata";
+    operator.closest("div").hidden = kind === "";
+    row.querySelector("[data-value]").hidden = kind === "" || wanted === "none";
+    row.querySelector("[data-value] input").type = wanted === "instant" ? "datetime-local" : "text";
+  };
+  const fitRows = () => document.querySelectorAll(".condition-row").forEach(fitRow);
+  fitRows();
+  document.addEventListener("change", (event) => {
+    const row = event.target.closest && event.target.closest(".condition-row");
+    if (row) fitRow(row);
+  });
+
+  // One more row like the last one, empty and with the next number.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-add-row]");
+    if (!button) return;
+    const rows = button.parentElement.querySelector("[data-rows]");
+    const last = rows.lastElementChild;
+    const number = (text) => text.replace(/(\.)(\d+)(?=(\.[^.]*)?$)/, (_, dot, found) => dot + (Number(found) + 1));
+    const made = last.cloneNode(true);
+    for (const input of made.querySelectorAll("input, select")) {
+      if (input.name) input.name = number(input.name);
+      if (input.tagName === "SELECT") input.selectedIndex = 0;
+      else input.value = "";
+      input.classList.remove("input-error", "select-error");
+      input.removeAttribute("aria-invalid");
+    }
+    for (const part of made.querySelectorAll("[id]")) part.id = number(part.id);
+    for (const label of made.querySelectorAll("[for]")) label.htmlFor = number(label.htmlFor);
+    for (const fault of made.querySelectorAll(".text-error")) fault.remove();
+    rows.append(made);
+    fitRows();
+    const first = made.querySelector("input, select");
+    if (first) first.focus();
+  });
+
+  // Lists to choose from fill the field of their picker.
+  const idsIn = (field) => field.value.split(/[\s,;]+/).filter((one) => one);
+  const showPicked = () => {
+    for (const button of document.querySelectorAll("[data-pick]")) {
+      const field = button.closest("[data-picker]").querySelector("[data-picked]");
+      button.setAttribute("aria-pressed", String(idsIn(field).includes(button.dataset.pick)));
+    }
+  };
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-pick]");
+    if (!button) return;
+    const field = button.closest("[data-picker]").querySelector("[data-picked]");
+    const ids = idsIn(field);
+    const known = ids.indexOf(button.dataset.pick);
+    if (known < 0) ids.push(button.dataset.pick);
+    else ids.splice(known, 1);
+    field.value = ids.join(", ");
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+    showPicked();
+  });
+  document.addEventListener("input", showPicked);
+  document.addEventListener("htmx:after:swap", showPicked);
+  showPicked();
+})();
