@@ -26,6 +26,7 @@ from refref.web.pages import (
     set_up,
     settings,
     sign_in,
+    simulator,
     why,
 )
 from refref.web.pages.rendering import WEB, render
@@ -50,6 +51,7 @@ _MODULES = (
     events,
     settings,
     rates,
+    simulator,
     why,
 )
 
