@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from refref.db.embedded import running_dsn
 
@@ -67,6 +68,33 @@ SETTINGS = (
         "so keep a copy; every machine of an installation needs the same.",
         "k2:7Yb0…=,k1:9hQx…=",
     ),
+    Setting(
+        "REFREF_STRIPE_PLATFORM_TEST",
+        "no “Connect with Stripe” in test mode",
+        "For whoever offers RefRef to several merchants: the client id of a Stripe Connect application, the platform's "
+        "secret key and the signing secret of its Connect endpoint (several while it is rolled), separated by commas. "
+        "A loopback address among them is a sandbox to use instead of Stripe.",
+        "ca_…,sk_test_…,whsec_…",
+    ),
+    Setting(
+        "REFREF_STRIPE_PLATFORM_LIVE",
+        "no “Connect with Stripe” in live mode",
+        "The same for live mode.",
+        "ca_…,sk_live_…,whsec_…",
+    ),
+    Setting(
+        "SMTP_URL",
+        "no mail is sent; problems are shown on the pages only",
+        "The server that takes RefRef's mail: `smtp://` (with STARTTLS where the server offers it) or `smtps://`, user "
+        "and password where it asks for them.",
+        "smtps://refref:secret@mail.example.com:465",
+    ),
+    Setting(
+        "REFREF_MAIL_FROM",
+        "`refref@` + the host of REFREF_BASE_URL",
+        "The sender of RefRef's mail.",
+        "refref@example.com",
+    ),
     Setting("REFREF_LOG_LEVEL", "info", "How much to log: debug, info, warning or error.", "warning"),
 )
 
@@ -82,6 +110,32 @@ class MasterKey:
         return f"MasterKey({self.id!r}, ...)"
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class StripePlatform:
+    """A Stripe Connect application in one mode: client id, secret key, the Connect endpoint's signing secrets.
+
+    `api_base`: a sandbox's address; None is Stripe itself.
+    """
+
+    mode: str
+    client_id: str
+    api_key: str
+    webhook_secrets: tuple[str, ...]
+    api_base: str | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MailServer:
+    """Who takes our mail, and who sends it."""
+
+    host: str
+    port: int
+    user: str | None
+    password: str | None
+    is_tls: bool  # from the first byte on; else STARTTLS where it is offered
+    sender: str
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The settings in force. `database_url` is None when no database is set or running; see `require_database_url`."""
@@ -93,6 +147,12 @@ class Settings:
     base_url: str
     master_keys: tuple[MasterKey, ...]
     log_level: str
+    platforms: tuple[StripePlatform, ...] = ()
+    mail: MailServer | None = None
+
+    def platform(self, mode: str) -> StripePlatform | None:
+        """The Connect application of a mode, where there is one."""
+        return next((row for row in self.platforms if row.mode == mode), None)
 
     def require_database_url(self) -> str:
         """Return the database to use; raises SettingsError when there is none."""
@@ -122,14 +182,18 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     data_dir = Path(given.get("REFREF_DATA_DIR") or default_data_root() / "refref").absolute()
     host = given.get("REFREF_HOST") or "127.0.0.1"
     port = parse_port(given.get("REFREF_PORT") or "8787", "REFREF_PORT")
+    base_url = parse_base_url(given.get("REFREF_BASE_URL"), host, port)
+    platforms = [parse_platform(given.get(f"REFREF_STRIPE_PLATFORM_{mode.upper()}"), mode) for mode in ("test", "live")]
     return Settings(
         database_url=parse_database_url(given.get("DATABASE_URL")) or running_dsn(data_dir / "postgres"),
         data_dir=data_dir,
         host=host,
         port=port,
-        base_url=parse_base_url(given.get("REFREF_BASE_URL"), host, port),
+        base_url=base_url,
         master_keys=_master_keys(given.get("REFREF_MASTER_KEY"), data_dir),
         log_level=_log_level(given.get("REFREF_LOG_LEVEL")),
+        platforms=tuple(row for row in platforms if row is not None),
+        mail=parse_mail_server(given.get("SMTP_URL"), given.get("REFREF_MAIL_FROM"), base_url),
     )
 
 
@@ -172,6 +236,52 @@ def parse_base_url(text: str | None, host: str, port: int) -> str:
             f"REFREF_BASE_URL is {text!r}. Give the whole address that browsers use, for example https://refer.example.com"
         )
     return text.rstrip("/")
+
+
+def parse_platform(text: str | None, mode: str) -> StripePlatform | None:
+    """Return the Connect application that REFREF_STRIPE_PLATFORM_<MODE> names by its parts; None when it is not set."""
+    name = f"REFREF_STRIPE_PLATFORM_{mode.upper()}"
+    parts = [part.strip() for part in (text or "").split(",") if part.strip()]
+    if not parts:
+        return None
+    kinds = {"ca_": "client id", f"sk_{mode}_": "secret key", f"rk_{mode}_": "secret key", "whsec_": "signing secret"}
+    found: dict[str, list[str]] = {"client id": [], "secret key": [], "signing secret": [], "address": []}
+    for number, part in enumerate(parts, 1):
+        kind = next((kind for prefix, kind in kinds.items() if part.startswith(prefix)), None)
+        if (
+            kind is None
+            and mode == "test"
+            and part.startswith(("http://127.0.0.1:", "http://localhost:", "http://[::1]:"))
+        ):
+            kind = "address"
+        if kind is None:
+            raise SettingsError(f"Part {number} of {name} is none of: client id ca_…, key sk_{mode}_…, secret whsec_….")
+        found[kind].append(part.rstrip("/"))
+    for kind in ("client id", "secret key"):
+        if len(found[kind]) != 1:
+            raise SettingsError(f"{name} needs one {kind}; it has {len(found[kind])}. Give ca_…,sk_{mode}_…,whsec_….")
+    address = found["address"][0] if found["address"] else None
+    return StripePlatform(mode, found["client id"][0], found["secret key"][0], tuple(found["signing secret"]), address)
+
+
+def parse_mail_server(text: str | None, sender: str | None, base_url: str) -> MailServer | None:
+    """Return the server that SMTP_URL names; None when it is not set."""
+    if not text:
+        return None
+    wrong = SettingsError("SMTP_URL must look like smtp://user:password@host:587 or smtps://user:password@host:465.")
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise wrong from error
+    if parts.scheme not in {"smtp", "smtps"} or not host or parts.path.strip("/") or parts.query:
+        raise wrong
+    is_tls = parts.scheme == "smtps"
+    user, password = (None if part is None else unquote(part) for part in (parts.username, parts.password))
+    shown = sender or f"refref@{urlsplit(base_url).hostname}"
+    if "@" not in shown or any(character in shown for character in "\r\n "):
+        raise SettingsError(f"REFREF_MAIL_FROM is {shown!r}. Give an address such as refref@example.com.")
+    return MailServer(host, port or (465 if is_tls else 587), user, password, is_tls, shown)
 
 
 def _log_level(text: str | None) -> str:

@@ -1,6 +1,7 @@
 """The vault: seals the secrets that rest in the database with AES-256-GCM under the installation's master keys.
 
 Knows no table. The first key seals, every key opens; what is sealed carries the id of its key, so that keys rotate.
+Beside the master keys it holds what else the installation keeps for itself: the keys of its Connect applications.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from refref.settings import MasterKey
+from refref.settings import MasterKey, StripePlatform
 
 _NONCE_BYTES = 12
 
@@ -44,13 +45,18 @@ class Place:
 
 
 class Vault:
-    """Seals and opens secrets; holds the master keys of `Settings.master_keys`."""
+    """Seals and opens secrets; holds the master keys of `Settings.master_keys` and `Settings.platforms`."""
 
-    def __init__(self, keys: Sequence[MasterKey]) -> None:
+    def __init__(self, keys: Sequence[MasterKey], platforms: Sequence[StripePlatform] = ()) -> None:
         if not keys:
             raise ValueError("a vault needs at least one key")
         self._ciphers = {key.id: AESGCM(key.secret) for key in keys}
         self.current_key_id = keys[0].id
+        self._platforms = {platform.mode: platform for platform in platforms}
+
+    def platform(self, mode: str) -> StripePlatform | None:
+        """The Connect application of a mode (test, live), where there is one."""
+        return self._platforms.get(mode)
 
     def seal(self, secret: bytes, place: Place) -> Sealed:
         """Encrypt `secret` for `place` under the first key."""

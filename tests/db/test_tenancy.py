@@ -21,6 +21,7 @@ from refref.db import (
     books,
     catalog,
     catalog_syncs,
+    connection_health,
     connections,
     custom_events,
     drafts,
@@ -31,6 +32,7 @@ from refref.db import (
     needs,
     participants,
     payouts,
+    platform,
     profiles,
     programs,
     rates,
@@ -55,6 +57,17 @@ FINDERS: dict[str, Finder] = {
     "connections.connections": lambda tx, org, a: connections.connections(tx, org),
     "connections.connection_by_id": lambda tx, org, a: connections.connection_by_id(tx, org, a.connection_id),
     "connections.valid_secrets": lambda tx, org, a: connections.valid_secrets(tx, org, a.connection_id, "webhook", NOW),
+    "connections.connection_of_account": lambda tx, org, a: connections.connection_of_account(
+        tx, org, "acct_aaaa", "test"
+    ),
+    "connection_health.open_problems": lambda tx, org, a: connection_health.open_problems(tx, org),
+    "connection_health.recent_problems": lambda tx, org, a: connection_health.recent_problems(
+        tx, org, a.connection_id, 9
+    ),
+    "connection_health.unmailed_problems": lambda tx, org, a: connection_health.unmailed_problems(tx, org),
+    "connection_health.seen_check": lambda tx, org, a: connection_health.seen_check(
+        tx, org, a.connection_id, "endpoint"
+    ),
     "connections.all_secrets": lambda tx, org, a: connections.all_secrets(tx, org),
     "catalog.search_catalog": lambda tx, org, a: chosen(tx, org, a),
     "catalog.names_of_items": lambda tx, org, a: catalog.names_of_items(tx, org, a.connection_id, ["x"]),
@@ -164,8 +177,24 @@ REFERENCE_FINDERS: dict[str, Finder] = {
     "users.member_by_id": lambda tx, org, a: users.member_by_id(tx, org, a.user_id),
 }
 MODULES = (
-    *(api_keys, audit, books, catalog, catalog_syncs, connections, custom_events, drafts, explain, facts, idempotency),
-    *(inbox, needs, participants, payouts, programs, profiles, rates, reports, reviews, setup, tallies, users),
+    *(api_keys, audit, books, catalog, catalog_syncs, connection_health, connections, custom_events, drafts, explain),
+    *(
+        facts,
+        idempotency,
+        inbox,
+        needs,
+        participants,
+        platform,
+        payouts,
+        programs,
+        profiles,
+        rates,
+        reports,
+        reviews,
+        setup,
+        tallies,
+        users,
+    ),
 )
 WRITES = (
     "insert_",

@@ -77,6 +77,8 @@ ROWS = {
     "tally": {"scope_id": "cus_a", "rule_id": "", "occurred_at": 5, "referrals": 1},
     "rate_upload": {"upload_no": 1, "source": "csv"},
     "exchange_rate": {"upload_no": 1, "source_currency": "eur", "target_currency": "usd", "rate": "1.5"},
+    "connection_check": {"kind": "endpoint", "body": "{}"},
+    "oauth_attempt": {"mode": "test", "scope": "read_only"},
     "custom_event_type": {"stripe_type": "invoice.paid"},
     "catalog_price": {"stripe_price_id": "price_a", "billing_interval": "month", "is_active": True},
     "catalog_sync": {"sync_no": 1, "state": "running", "part": "products"},
@@ -115,7 +117,9 @@ async def make_a(database: Database) -> Ids:
         )
         org, common = made.organization_id, {"actor": "system", "now": NOW}
         key = await api_key_flows.create_api_key(tx, org, name="A", role="admin", **common)
-        given = connection_flows.NewConnection("A", mode="test", webhook_secret="whsec_sample000a")
+        given = connection_flows.NewConnection(
+            "A", mode="test", webhook_secret="whsec_sample000a", stripe_account_id="acct_aaaa"
+        )
         connection = await connection_flows.create_connection(tx, vault, org, given, **common)
         program, _ = await program_flows.create_program(
             tx,

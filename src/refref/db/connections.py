@@ -7,9 +7,13 @@ from datetime import datetime
 
 from refref.db.pool import Connection
 
-_COLUMNS = "organization_id, connection_id, name, mode, stripe_account_id, api_base, clock_ahead_s, status, created_at"
+_COLUMNS = (
+    "organization_id, connection_id, name, mode, stripe_account_id, api_base, clock_ahead_s, status, created_at,"
+    " access, oauth_scope"
+)
 _SEALED_COLUMNS = (
-    "organization_id, connection_id, secret_id, kind, key_id, nonce, ciphertext, hint, created_at, expires_at"
+    "organization_id, connection_id, secret_id, kind, key_id, nonce, ciphertext, hint, created_at, expires_at,"
+    " stripe_endpoint_id"
 )
 
 
@@ -24,8 +28,10 @@ class StripeConnection:
     stripe_account_id: str | None
     api_base: str | None  # None is Stripe itself
     clock_ahead_s: int
-    status: str
+    status: str  # active; degraded: calls are refused; disabled: let be
     created_at: datetime
+    access: str = "key"  # its own key, or "platform": the platform's key and the account's id
+    oauth_scope: str | None = None  # read_only, read_write
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -42,12 +48,13 @@ class ConnectionSecret:
     hint: str
     created_at: datetime
     expires_at: datetime | None
+    stripe_endpoint_id: str | None = None  # whose deliveries it signs, where RefRef made the endpoint
 
 
 async def insert_connection(tx: Connection, made: StripeConnection) -> None:
     """Add the connection and its public webhook path."""
     await tx.execute(
-        f"insert into connection ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",  # noqa: S608 - a constant
+        f"insert into connection ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",  # noqa: S608 - a constant
         made.organization_id,
         made.connection_id,
         made.name,
@@ -57,6 +64,8 @@ async def insert_connection(tx: Connection, made: StripeConnection) -> None:
         made.clock_ahead_s,
         made.status,
         made.created_at,
+        made.access,
+        made.oauth_scope,
     )
     await tx.execute(
         "insert into webhook_path (connection_id, organization_id) values ($1, $2)",
@@ -97,6 +106,34 @@ async def update_clock_ahead(tx: Connection, organization_id: str, connection_id
     )
 
 
+async def connection_of_account(
+    tx: Connection, organization_id: str, stripe_account_id: str, mode: str
+) -> StripeConnection | None:
+    """The organization's connection to a Stripe account in one mode; of several the oldest that is in use."""
+    row = await tx.fetchrow(
+        f"select {_COLUMNS} from connection where organization_id = $1 and stripe_account_id = $2 and mode = $3"  # noqa: S608 - a constant
+        " order by status = 'disabled', connection_id limit 1",
+        organization_id,
+        stripe_account_id,
+        mode,
+    )
+    return None if row is None else StripeConnection(**row)
+
+
+async def update_access(tx: Connection, changed: StripeConnection) -> None:
+    """Store how a connection reaches Stripe: its access, scope, account and status."""
+    await tx.execute(
+        "update connection set access = $3, oauth_scope = $4, stripe_account_id = $5, status = $6"
+        " where organization_id = $1 and connection_id = $2",
+        changed.organization_id,
+        changed.connection_id,
+        changed.access,
+        changed.oauth_scope,
+        changed.stripe_account_id,
+        changed.status,
+    )
+
+
 async def update_api_base(tx: Connection, organization_id: str, connection_id: str, api_base: str) -> None:
     await tx.execute(
         "update connection set api_base = $3 where organization_id = $1 and connection_id = $2",
@@ -108,7 +145,7 @@ async def update_api_base(tx: Connection, organization_id: str, connection_id: s
 
 async def insert_secret(tx: Connection, made: ConnectionSecret) -> None:
     await tx.execute(
-        f"insert into connection_secret ({_SEALED_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",  # noqa: S608 - a constant
+        f"insert into connection_secret ({_SEALED_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",  # noqa: S608 - a constant
         made.organization_id,
         made.connection_id,
         made.secret_id,
@@ -119,6 +156,7 @@ async def insert_secret(tx: Connection, made: ConnectionSecret) -> None:
         made.hint,
         made.created_at,
         made.expires_at,
+        made.stripe_endpoint_id,
     )
 
 

@@ -1,4 +1,4 @@
-"""Connections to Stripe: made, their secrets added, rolled and re-encrypted, the test clock set ahead."""
+"""Connections to Stripe: made, ended, their secrets added, rolled and re-encrypted, the test clock set ahead."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from refref.core.refusals import Refused
-from refref.db import audit, catalog_syncs, connections
+from refref.db import audit, catalog_syncs, connections, platform
 from refref.db.connections import ConnectionSecret, StripeConnection
 from refref.db.pool import Connection
 from refref.flows.checks import check_name
+from refref.flows.connection_health import restore_connection
 from refref.flows.stripe_keys import (
     check_account_id,
     check_api_base,
@@ -56,6 +57,8 @@ async def create_connection(
         status="active",
         created_at=now,
     )
+    if made.stripe_account_id is not None:
+        await _refuse_double(tx, made)
     await connections.insert_connection(tx, made)
     for kind, secret in (("api_key", api_key), ("webhook", webhook_secret)):
         if secret is not None:
@@ -82,10 +85,13 @@ async def add_webhook_secret(
     *,
     webhook_secret: str,
     overlap: timedelta = DEFAULT_OVERLAP,
+    stripe_endpoint_id: str | None = None,
     actor: str,
     now: datetime,
 ) -> ConnectionSecret:
     """Add a signing secret; the one before stays valid for `overlap`, any older one ends now.
+
+    `stripe_endpoint_id`: the endpoint it belongs to, where RefRef made that.
 
     Raises Refused: unknown_connection, invalid_webhook_secret, webhook_secret_known, invalid_overlap.
     """
@@ -99,7 +105,7 @@ async def add_webhook_secret(
     for number, old in enumerate(before):
         ends_at = now + overlap if number == 0 else now
         await connections.expire_secret(tx, organization_id, connection_id, old.secret_id, ends_at)
-    made = _seal(vault, connection, "webhook", secret, now)
+    made = replace(_seal(vault, connection, "webhook", secret, now), stripe_endpoint_id=stripe_endpoint_id)
     await connections.insert_secret(tx, made)
     await _record_secret(tx, made, actor, now)
     return made
@@ -112,13 +118,30 @@ async def replace_api_key(
     connection_id: str,
     *,
     api_key: str,
+    stripe_account_id: str | None = None,
     actor: str,
     now: datetime,
 ) -> ConnectionSecret:
-    """Use another Stripe key from now on; the old one ends. Raises Refused: unknown_connection, mode_mismatch, ..."""
+    """Use another Stripe key from now on; the old one ends, and what was refused is asked again.
+
+    `stripe_account_id`: whose key it is, where that was found out. Raises Refused: unknown_connection, mode_mismatch,
+    account_mismatch, account_connected, invalid_api_key.
+    """
     secret = check_api_key(api_key)
     connection = await require_connection(tx, organization_id, connection_id)
     check_mode(connection.mode, secret)
+    account = connection.stripe_account_id
+    if stripe_account_id is not None and account not in (None, stripe_account_id):
+        raise Refused(
+            "account_mismatch",
+            f"This key is of {stripe_account_id}, the connection of {account}. Connect another account anew.",
+            "api_key",
+        )
+    changed = replace(
+        connection, access="key", oauth_scope=None, stripe_account_id=account or stripe_account_id, status="active"
+    )
+    if account is None and stripe_account_id is not None:
+        await _refuse_double(tx, changed)
     for old in await connections.valid_secrets(tx, organization_id, connection_id, "api_key", now):
         await connections.expire_secret(tx, organization_id, connection_id, old.secret_id, now)
     made = _seal(vault, connection, "api_key", secret, now)
@@ -126,7 +149,31 @@ async def replace_api_key(
     there = now + timedelta(seconds=connection.clock_ahead_s)
     await catalog_syncs.insert_sync(tx, organization_id, connection_id, started_by=actor, started_at=there)
     await _record_secret(tx, made, actor, now)
+    await restore_connection(tx, changed, actor=actor, now=now)
     return made
+
+
+async def disconnect(
+    tx: Connection, organization_id: str, connection_id: str, *, actor: str, now: datetime
+) -> StripeConnection:
+    """End a connection: its secrets end now and it is let be. What was booked stays; another key takes it up again.
+
+    Raises Refused("unknown_connection").
+    """
+    connection = await require_connection(tx, organization_id, connection_id)
+    for kind in ("api_key", "webhook"):
+        for old in await connections.valid_secrets(tx, organization_id, connection_id, kind, now):
+            await connections.expire_secret(tx, organization_id, connection_id, old.secret_id, now)
+    await platform.remove_account(tx, organization_id, connection_id)
+    ended = replace(connection, status="disabled")
+    await connections.update_access(tx, ended)
+    await audit.record(tx, organization_id, at=now, actor=actor, action="connection.disconnect", subject=connection_id)
+    return ended
+
+
+def open_secret(vault: Vault, secret: ConnectionSecret) -> str:
+    """A stored secret in the clear. Raises VaultError."""
+    return _open(vault, secret)
 
 
 async def rotate_secrets(tx: Connection, vault: Vault, organization_id: str, *, actor: str, now: datetime) -> int:
@@ -208,6 +255,18 @@ async def require_connection(tx: Connection, organization_id: str, connection_id
     if found is None:
         raise Refused("unknown_connection", "There is no connection with this id.", "connection_id")
     return found
+
+
+async def _refuse_double(tx: Connection, made: StripeConnection) -> None:
+    """One account in one mode is one connection, or every sale would count twice."""
+    assert made.stripe_account_id is not None
+    same = await connections.connection_of_account(tx, made.organization_id, made.stripe_account_id, made.mode)
+    if same is not None and same.connection_id != made.connection_id:
+        raise Refused(
+            "account_connected",
+            f"{made.stripe_account_id} is connected in {made.mode} mode already: change the key of “{same.name}”.",
+            "api_key",
+        )
 
 
 def _place(secret: ConnectionSecret) -> Place:

@@ -6,7 +6,7 @@ Answers plain JSON; every failure is a StripeFailure. Reads only what a Need nam
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -20,27 +20,6 @@ if TYPE_CHECKING:
 API_VERSION = "2026-10-28.endive"
 PAGE = 100
 MOST_PAGES = 100
-
-# What a read-only restricted key should be able to list: permission as the Dashboard names it, and a harmless call.
-PERMISSION_PROBES: tuple[tuple[str, str], ...] = (
-    ("Customers", "/v1/customers"),
-    ("Charges and Refunds", "/v1/charges"),
-    ("Charges and Refunds", "/v1/refunds"),
-    ("PaymentIntents", "/v1/payment_intents"),
-    ("Invoices", "/v1/invoices"),
-    ("Invoices", "/v1/invoice_payments"),
-    ("Subscriptions", "/v1/subscriptions"),
-    ("Checkout Sessions", "/v1/checkout/sessions"),
-    ("Products", "/v1/products"),
-    ("Prices", "/v1/prices"),
-    ("Coupons", "/v1/coupons"),
-    ("Promotion Codes", "/v1/promotion_codes"),
-    ("Credit notes", "/v1/credit_notes"),
-    ("Disputes", "/v1/disputes"),
-    ("Events", "/v1/events"),
-    ("Balance transactions", "/v1/balance_transactions"),
-    ("Webhook Endpoints", "/v1/webhook_endpoints"),
-)
 
 _PATHS: Mapping[NeedKind, tuple[str, tuple[str, ...]]] = {
     NeedKind.INVOICE_LINES: ("/v1/invoices", ()),
@@ -66,21 +45,6 @@ _LISTS: Mapping[NeedKind, tuple[str, str]] = {
 }
 
 Document = dict[str, object]
-
-
-class Permission(msgspec.Struct, frozen=True):
-    """One call that was tried: the permission it needs, its path, and None or why it failed."""
-
-    name: str
-    path: str
-    failure: FailureClass | None
-
-
-class Probe(msgspec.Struct, frozen=True):
-    """What a key can do. `account_id` is None where the key may not read its own account."""
-
-    account_id: str | None
-    permissions: tuple[Permission, ...]
 
 
 class StripeGateway:
@@ -140,26 +104,16 @@ class StripeGateway:
         last = data[-1].get("id") if data and isinstance(data[-1], dict) else None
         return data, last if page.get("has_more") is True and isinstance(last, str) else ""
 
-    async def probe(self) -> Probe:
-        """Try each permission with a harmless call. Raises StripeFailure where the key itself is not accepted."""
-        account_id: str | None = None
-        try:
-            found = (await self._get("/v1/account", {})).get("id")
-            account_id = found if isinstance(found, str) else None
-        except StripeFailure as error:
-            if error.failure is not FailureClass.PERMISSION:
-                raise
-        permissions = []
-        for name, path in PERMISSION_PROBES:
-            failure: FailureClass | None = None
-            try:
-                await self._get(path, {"limit": 1})
-            except StripeFailure as error:
-                if error.failure is FailureClass.AUTH:
-                    raise
-                failure = error.failure
-            permissions.append(Permission(name, path, failure))
-        return Probe(account_id, tuple(permissions))
+    async def read(self, path: str, params: Mapping[str, object] | None = None) -> Document:
+        """Stripe's answer to GET `path`, such as /v1/account. Raises StripeFailure."""
+        return await self._get(path, dict(params or {}))
+
+    async def write(
+        self, method: Literal["post", "delete"], path: str, params: Mapping[str, object], idempotency_key: str | None
+    ) -> Document:
+        """Stripe's answer to a call that changes something. Raises StripeFailure, also of an unknown outcome."""
+        options = {} if idempotency_key is None else {"idempotency_key": idempotency_key}
+        return await self._call(method, path, {**params, **options}, is_read=False)
 
     async def close(self) -> None:
         """Close the connections made here."""
@@ -183,17 +137,20 @@ class StripeGateway:
         raise _odd_answer(path)
 
     async def _get(self, path: str, params: dict[str, object]) -> Document:
+        return await self._call("get", path, params, is_read=True)
+
+    async def _call(self, method: str, path: str, params: Mapping[str, object], *, is_read: bool) -> Document:
         from stripe import StripeError
 
         try:
-            answer = await self._open().raw_request_async("get", path, **params)
+            answer = await self._open().raw_request_async(method, path, **params)
             document = msgspec.json.decode(answer.body)
         except StripeError as error:
-            raise _failure(error, is_read=True) from error
+            raise _failure(error, is_read=is_read) from error
         except msgspec.DecodeError as error:
-            raise _odd_answer(path) from error
+            raise _odd_answer(path, is_read=is_read) from error
         if not isinstance(document, dict):
-            raise _odd_answer(path)
+            raise _odd_answer(path, is_read=is_read)
         return document
 
     def _open(self) -> StripeClient:
@@ -216,10 +173,9 @@ class StripeGateway:
         return self._client
 
 
-def _odd_answer(path: str) -> StripeFailure:
-    return StripeFailure(
-        FailureClass.TRANSIENT, None, f"Stripe's answer to GET {path} cannot be read.", status=None, request_id=None
-    )
+def _odd_answer(path: str, *, is_read: bool = True) -> StripeFailure:
+    meaning = FailureClass.TRANSIENT if is_read else FailureClass.UNKNOWN_OUTCOME
+    return StripeFailure(meaning, None, f"Stripe's answer about {path} cannot be read.", status=None, request_id=None)
 
 
 def _not_there_yet(what: str) -> StripeFailure:
@@ -239,4 +195,13 @@ def _failure(error: Exception, *, is_read: bool) -> StripeFailure:
         getattr(error, "user_message", None) or "Stripe gave no reason.",
         status=status,
         request_id=getattr(error, "request_id", None),
+        retry_after_s=_retry_after(getattr(error, "headers", None)),
     )
+
+
+def _retry_after(headers: object) -> int | None:
+    """Seconds of a Retry-After header; a date, or nonsense, tells nothing."""
+    if not isinstance(headers, Mapping):
+        return None
+    given = next((str(value) for name, value in headers.items() if str(name).lower() == "retry-after"), "")
+    return int(given) if given.isdecimal() and len(given) < 7 else None

@@ -107,7 +107,7 @@ def create_app(settings: Settings, database: Database) -> App:
         Context(
             settings=settings,
             database=database,
-            vault=Vault(settings.master_keys),
+            vault=Vault(settings.master_keys, settings.platforms),
             sign_in_limiter=AttemptLimiter(limit=5, window_s=15 * 60),
         )
     )

@@ -5,12 +5,12 @@ Raw ASGI, since this is the hot path: between a webhook and its 200 lies nothing
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import msgspec
 import structlog
 
 from refref.db.bodies import compress
@@ -19,45 +19,35 @@ from refref.db.inbox import Arrival, State
 from refref.db.pool import Database
 from refref.db.webhook_paths import SealedSecret, WebhookPath, find_webhook_path
 from refref.stripe.envelope import EventHead, EventRefused, parse_event_head
-from refref.stripe.readers import REGISTRY
 from refref.stripe.signature import SignatureRefused, verify
 from refref.vault import Place, Sealed, Vault, VaultError
 from refref.web.group_commit import GroupCommit, NotStored
+from refref.web.intake_answers import (
+    NO_POST,
+    RECEIVED,
+    TOO_LARGE,
+    UNKNOWN,
+    UNREACHABLE_DATABASE,
+    UNREADABLE_SECRET,
+    WRONG_MODE,
+    Answer,
+    respond,
+)
+from refref.web.platform_intake import PLATFORM_PREFIX, STORED_TYPES, TOLERANCE_S, PlatformIntake
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 PREFIX = "/stripe/webhooks/"
 MAX_BODY = 1 << 20
-TOLERANCE_S = 300
 _PATH_FRESH_S = 5.0
-_RELOAD_PAUSE_S = 1.0
+_RELOAD_PAUSE_S = 0.05
+_MOST_WAITING = 100  # for the secrets of one connection to be loaded again
 _MOST_PATHS = 10_000
-_STORED_TYPES = frozenset(name for name, event in REGISTRY.items() if event.object_name is not None)
 
 _NOT_STORED: tuple[type[Exception], ...] = (*UNREACHABLE, NotStored)
 
 log = structlog.get_logger("refref.intake")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer of intake; `code` and `sentence` are set on refusals."""
-
-    status: int
-    code: str = ""
-    sentence: str = ""
-
-
-RECEIVED = Answer(200)
-_UNKNOWN = Answer(404, "unknown_connection", "There is no connection with this webhook address.")
-_TOO_LARGE = Answer(413, "body_too_large", "A webhook body is 1 MiB at most.")
-_NO_POST = Answer(405, "method_not_allowed", "Stripe delivers webhooks with POST.")
-_UNREACHABLE = Answer(503, "database_unreachable", "The event was not stored; deliver it again.")
-_UNREADABLE = Answer(503, "secret_unreadable", "The signing secret cannot be decrypted; deliver the event again.")
-_WRONG_MODE = Answer(
-    400, "livemode_mismatch", "The event is of the other mode than this connection (test or live); it is quarantined."
-)
 
 
 @dataclass(slots=True)
@@ -67,6 +57,8 @@ class _Route:
     path: WebhookPath | None
     secrets: list[tuple[bytes, float | None]]
     loaded_at: float
+    waiting: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Intake:
@@ -77,6 +69,7 @@ class Intake:
         self._vault = vault
         self._clock = clock
         self._commits = GroupCommit(database)
+        self._platform = PlatformIntake(database, vault, self._commits, clock)
         self._routes: dict[str, _Route] = {}
 
     async def close(self) -> None:
@@ -85,11 +78,11 @@ class Intake:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
-            await _respond(send, _NO_POST)
+            await respond(send, NO_POST)
             return
         body = await _read_body(receive)
         if body is None:
-            await _respond(send, _TOO_LARGE)
+            await respond(send, TOO_LARGE)
             return
         signature = None
         for name, value in scope["headers"]:
@@ -98,14 +91,16 @@ class Intake:
         answer = await self.take(scope["path"][len(PREFIX) :].rstrip("/"), signature, body)
         if answer.status != 200:
             log.warning("webhook refused", connection_id=scope["path"][len(PREFIX) :][:40], code=answer.code)
-        await _respond(send, answer)
+        await respond(send, answer)
 
     async def take(self, connection_id: str, signature: bytes | None, body: bytes) -> Answer:
         """One delivery: its answer, once it is stored where it is to be stored."""
+        if connection_id.startswith(PLATFORM_PREFIX):
+            return await self._platform.take(connection_id.removeprefix(PLATFORM_PREFIX), signature, body)
         try:
             route = await self._route(connection_id)
             if route.path is None:
-                return _UNKNOWN
+                return UNKNOWN
             now = self._clock()
             try:
                 verify(body, signature, _valid(route, now), int(now), TOLERANCE_S)
@@ -119,11 +114,11 @@ class Intake:
         except (SignatureRefused, EventRefused) as refusal:
             return Answer(400, refusal.code, refusal.sentence)
         except _NOT_STORED:
-            return _UNREACHABLE
+            return UNREACHABLE_DATABASE
         except VaultError as error:  # REFREF_MASTER_KEY is another one: the operator's to mend, Stripe's to wait for
             log.error("secret unreadable", reason=str(error))
-            return _UNREADABLE
-        return _WRONG_MODE if arrival.reason == "livemode_mismatch" else RECEIVED
+            return UNREADABLE_SECRET
+        return WRONG_MODE if arrival.reason == "livemode_mismatch" else RECEIVED
 
     async def _route(self, connection_id: str) -> _Route:
         route = self._routes.get(connection_id)
@@ -141,10 +136,18 @@ class Intake:
         return route
 
     async def _reloaded(self, connection_id: str, route: _Route) -> bool:
-        """Load the secrets again, since one may just have been rolled; not more than once a second."""
-        if time.monotonic() - route.loaded_at < _RELOAD_PAUSE_S:
+        """Load the secrets again, since one may just have been rolled; once for all who ask at the same time, and not
+        more than 20 times a second."""
+        if route.waiting >= _MOST_WAITING:
             return False
-        await self._load(connection_id)
+        route.waiting += 1
+        try:
+            async with route.lock:
+                if self._routes.get(connection_id) is route:  # nobody else has done it meanwhile
+                    await asyncio.sleep(max(0.0, _RELOAD_PAUSE_S - (time.monotonic() - route.loaded_at)))
+                    await self._load(connection_id)
+        finally:
+            route.waiting -= 1
         return self._routes[connection_id].path is not None
 
     def _opened(self, path: WebhookPath) -> list[tuple[bytes, float | None]]:
@@ -172,7 +175,7 @@ def _valid(route: _Route, now: float) -> list[bytes]:
 
 
 def _arrival(path: WebhookPath, head: EventHead, body: bytes) -> Arrival:
-    state: State = "accepted" if head.type in _STORED_TYPES else "ignored"
+    state: State = "accepted" if head.type in STORED_TYPES else "ignored"
     reason = None
     if head.livemode != (path.mode == "live"):
         state, reason = "quarantined", "livemode_mismatch"
@@ -211,27 +214,3 @@ async def _read_body(receive: Receive) -> bytes | None:
         if size <= MAX_BODY:
             chunks.append(chunk)
     return b"".join(chunks) if size <= MAX_BODY else None
-
-
-# An empty body leaves in the same packet as its head.
-_OK_START = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
-_OK_BODY = {"type": "http.response.body", "body": b""}
-
-
-async def _respond(send: Send, answer: Answer) -> None:
-    if answer.status == 200:
-        await send(_OK_START)
-        await send(_OK_BODY)
-        return
-    body = msgspec.json.encode(
-        {
-            "type": "about:blank",
-            "title": answer.code,
-            "status": answer.status,
-            "code": answer.code,
-            "detail": answer.sentence,
-        }
-    )
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -19,7 +19,8 @@ MAX_CONNECTIONS = 8
 async def work(settings: Settings, *, as_json: bool = False) -> None:
     """Work until asked to stop; `as_json` prints one line when ready. Raises one of UNREACHABLE without a database."""
     database = await open_database(settings, max_size=MAX_CONNECTIONS)
-    running = asyncio.create_task(run_worker(database, Vault(settings.master_keys)))
+    vault = Vault(settings.master_keys, settings.platforms)
+    running = asyncio.create_task(run_worker(database, vault, settings=settings))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, running.cancel)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import msgspec
 import structlog
 
-from refref.db import needs, setup
+from refref.db import connection_health, needs, setup
 from refref.db.needs import OpenNeed
 from refref.db.pool import Connection, Database, lock_books
 from refref.flows.ask import OPTIONAL, close_what_is_answered
@@ -70,6 +71,8 @@ async def _take(
         if answer.failure is FailureClass.PERMISSION and need.kind in OPTIONAL:
             await needs.close(tx, organization_id, connection_id, need)
             return
+        if answer.failure is FailureClass.AUTH:  # the watch asks what that means for the connection
+            await connection_health.update_check_at(tx, organization_id, connection_id, datetime.now(UTC))
         can_pass = answer.failure in (FailureClass.TRANSIENT, FailureClass.RATE_LIMITED)
         pause = min(2**need.attempts, _LONG_PAUSE_S) if can_pass else _LONG_PAUSE_S
         await needs.postpone(tx, organization_id, connection_id, need, str(answer), pause)

@@ -11,6 +11,7 @@ import structlog
 from refref.db.failures import UNREACHABLE
 from refref.db.inbox import WAKE_CHANNEL
 from refref.db.pool import Database
+from refref.settings import Settings
 from refref.vault import Vault
 from refref.worker.backtests import run_due_backtests
 from refref.worker.bundled_rates import adopt_bundled_rates
@@ -20,6 +21,7 @@ from refref.worker.fetcher import fetch_due
 from refref.worker.mail_list import adopt_mail_list
 from refref.worker.pump import Floors, pump_once
 from refref.worker.rereader import read_again_due
+from refref.worker.watch import mail_problems, watch_due
 
 LOOK_AGAIN_S = 1.0  # the pump looks by itself, should a call have been lost
 CLOCK_S = 1.0
@@ -27,6 +29,8 @@ FETCH_S = 0.5
 REREAD_S = 1.0
 CATALOG_S = 1.0
 BACKTEST_S = 1.0
+WATCH_S = 1.0
+MAIL_S = 10.0
 RATES_S = 600.0  # for organizations that are new since; the history itself changes with an upgrade only
 
 log = structlog.get_logger("refref.worker")
@@ -37,8 +41,10 @@ def unix_now() -> int:
     return int(time.time())
 
 
-async def run_worker(database: Database, vault: Vault, now: Callable[[], int] = unix_now) -> None:
-    """Work until cancelled."""
+async def run_worker(
+    database: Database, vault: Vault, now: Callable[[], int] = unix_now, *, settings: Settings | None = None
+) -> None:
+    """Work until cancelled. With `settings` also watch over connections and mail about them."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_pump_forever(database, now))
         tasks.create_task(_repeat("clock", CLOCK_S, lambda: mature_due(database, now)))
@@ -48,6 +54,9 @@ async def run_worker(database: Database, vault: Vault, now: Callable[[], int] = 
         tasks.create_task(_repeat("catalog", CATALOG_S, lambda: read_catalogs_due(database, vault, now)))
         tasks.create_task(_repeat("backtests", BACKTEST_S, lambda: run_due_backtests(database)))
         tasks.create_task(_repeat("fetcher", FETCH_S, lambda: fetch_due(database, vault, now)))
+        if settings is not None:
+            tasks.create_task(_repeat("watch", WATCH_S, lambda: watch_due(database, vault, settings)))
+            tasks.create_task(_repeat("mail", MAIL_S, lambda: mail_problems(database, settings)))
 
 
 class Growth:

@@ -1,0 +1,72 @@
+"""Connections that stop working and work again: problems noted and ended, the status that follows, what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from refref.core.connection_health import ENDED_BY_NEW_ACCESS, Health, status_of
+from refref.db import audit, connection_health, connections
+from refref.db.connection_health import CheckKind
+from refref.db.connections import StripeConnection
+from refref.db.pool import Connection
+
+CHECK_AGAIN = timedelta(minutes=15)
+
+
+async def record_health(
+    tx: Connection, connection: StripeConnection, health: Health, *, actor: str, now: datetime
+) -> StripeConnection:
+    """Note what was found and end what was looked for in vain; the connection with the status that follows.
+
+    What was refused while it was cut off is asked again when it is not any more.
+    """
+    where = (connection.organization_id, connection.connection_id)
+    over = sorted(health.looked_for - health.found.keys())
+    ended = await connection_health.note_ended_problems(tx, *where, over, now)
+    begun = await connection_health.note_new_problems(tx, *where, health.found, now)
+    for action, codes in (("connection.problem", begun), ("connection.problem_over", ended)):
+        if codes:
+            await audit.record(
+                tx, where[0], at=now, actor=actor, action=action, subject=where[1], details={"codes": " ".join(codes)}
+            )
+    still = [problem.code for problem in await connection_health.open_problems(tx, *where)]
+    status = status_of(connection.status, still)
+    if status != connection.status:
+        await connection_health.update_status(tx, *where, status)
+        if status == "active":
+            await connection_health.update_needs_due(tx, *where)
+    return replace(connection, status=status)
+
+
+async def restore_connection(tx: Connection, connection: StripeConnection, *, actor: str, now: datetime) -> None:
+    """A connection has got another key or access: it is active, and goes on where it was cut off."""
+    where = (connection.organization_id, connection.connection_id)
+    await connections.update_access(tx, replace(connection, status="active"))
+    await record_health(
+        tx, replace(connection, status="active"), Health({}, frozenset(ENDED_BY_NEW_ACCESS)), actor=actor, now=now
+    )
+    await connection_health.update_needs_due(tx, *where)
+    await connection_health.update_check_at(tx, *where, now)
+
+
+async def record_version(tx: Connection, connection: StripeConnection, *, now: datetime) -> None:
+    """Note it when Stripe began to send another API version."""
+    noted, newest = await connection_health.note_version(tx, connection.organization_id, connection.connection_id)
+    if noted is not None and newest is not None and noted != newest:
+        found = {"version_changed": f"{noted} to {newest}"}
+        await record_health(tx, connection, Health(found, frozenset()), actor="system", now=now)
+
+
+async def keep_check(
+    tx: Connection, connection: StripeConnection, kind: CheckKind, body: Mapping[str, Any], *, now: datetime
+) -> None:
+    """Keep what was seen, for the pages."""
+    await connection_health.store_check(tx, connection.organization_id, connection.connection_id, kind, body, now)
+
+
+async def plan_next_check(tx: Connection, connection: StripeConnection, *, now: datetime) -> None:
+    """Look again in a quarter of an hour."""
+    await connection_health.update_check_at(tx, connection.organization_id, connection.connection_id, now + CHECK_AGAIN)
