@@ -33,6 +33,7 @@ _CATALOGUE: Mapping[str, type[msgspec.Struct]] = {
     "tax_rates": TaxRate,
 }
 _PARTS: Mapping[str, type[msgspec.Struct]] = {"terms": Terms, "catalogue": Catalogue, "expect": Expectations}
+_BY_THEMSELVES = ("terms", "expect")  # the rest can be judged without them
 # How a text is written that people take for a number.
 _WRITTEN = {"amount": "12.00 USD", "taken_back": "2.00 USD", "off": "10 %", "rate": "20 %", "shipping": "5.00 USD"}
 
@@ -56,10 +57,12 @@ def read_story(text: str) -> ReadStory:
     """The story of a file's text, checked. Raises DocumentRefused with every fault that was found."""
     given, lines = parsed_file(text)
     faults = list(_shape_faults(given))
-    if faults:
+    if any(fault.field.partition(".")[0] not in _BY_THEMSELVES for fault in faults):
         raise DocumentRefused(placed_faults(faults, lines))
-    story = msgspec.convert(given, Story)
-    faults = [*(faults_of(story.terms) if story.terms is not None else ()), *story_faults(story)]
+    assert isinstance(given, dict)  # or it had a fault
+    broken = {fault.field.partition(".")[0] for fault in faults}
+    story = msgspec.convert({name: part for name, part in given.items() if name not in broken}, Story)
+    faults += [*(faults_of(story.terms) if story.terms is not None else ()), *story_faults(story)]
     if faults:
         raise DocumentRefused(placed_faults(faults, lines))
     return ReadStory(story, lines)
