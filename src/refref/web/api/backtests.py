@@ -55,8 +55,8 @@ class BacktestOut(BaseModel):
 class BacktestDetailOut(BacktestOut):
     terms: dict[str, Any]
     report: dict[str, Any] | None = Field(
-        description="Once it is done: counts, money by currency (minor units; currencies are never added), reasons, and "
-        "the largest changes, each with the booked decision and the one by these terms."
+        description="Once it is done: counts, money by currency (minor units; currencies are never added), reasons, "
+        "and the largest changes, each with the booked decision and the one by these terms."
     )
 
 

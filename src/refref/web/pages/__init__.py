@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from refref.web.pages import (
+    backtests,
     builder,
     builder_custom,
     builder_events,
@@ -17,6 +18,7 @@ from refref.web.pages import (
     builder_wizard,
     customers,
     events,
+    history,
     overview,
     participants,
     payments,
@@ -40,6 +42,7 @@ _MODULES = (
     rewards,
     customers,
     participants,
+    backtests,
     builder_wizard,  # before the pages of one program: /programs/new is none
     programs,
     builder,
@@ -49,6 +52,7 @@ _MODULES = (
     builder_settings,  # after those whose paths are longer
     builder_history,
     events,
+    history,
     settings,
     rates,
     simulator,

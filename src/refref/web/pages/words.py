@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from refref.core.decisions import REASONS
+from refref.core.decisions import FLAGS, HOLDS, REASONS
 from refref.core.facts import CarrierKind
 from refref.db.reports import DecisionRow, EventRow, RewardRow
 
@@ -41,6 +42,8 @@ ENTRY_KINDS: dict[str, str] = {
     "mature": "Hold ended",
     "hold": "Held",
     "release": "Released",
+    "pay": "Paid out",
+    "unpay": "Back to payable",
 }
 ACCOUNTS: dict[str, str] = {
     "expense": "your expense",
@@ -53,8 +56,25 @@ ACCOUNTS: dict[str, str] = {
     "fx": "exchange",
     "suspense": "suspense",
 }
-SOURCES: dict[str, str] = {"webhook": "by webhook", "poll": "by asking Stripe", "told": "told to RefRef"}
+SOURCES: dict[str, str] = {
+    "webhook": "by webhook",
+    "poll": "by asking Stripe",
+    "told": "told to RefRef",
+    "backfill": "from the history",
+    "reconcile": "found missing",
+}
 REASON_TITLES: dict[str, str] = {code: code.replace("_", " ").capitalize() for code in REASONS}
+HOLD_TITLES: dict[str, str] = {"awaiting_approval": "Asks for approval", "fraud_hold": "A check found something"}
+FLAG_TITLES: dict[str, str] = {
+    "self_email": "Same e-mail address",
+    "self_card": "Same card",
+    "self_domain": "Same e-mail domain",
+    "self_ip": "Same network",
+    "disposable_email": "Throw-away address",
+    "refund_rate": "Many refunds",
+    "velocity": "Many in a day",
+    "coupon_site": "Codes without clicks",
+}
 
 
 def day_text(instant: datetime) -> str:
@@ -75,7 +95,24 @@ def account(account_name: str) -> str:
 
 def reward_status(reward: RewardRow) -> Status:
     """What a reward's status is called and when it will change."""
+    if reward.status == "held" and reward.holds:
+        return Status("Held", "info", "until somebody approves or rejects it")
     return status_of(reward.status, reward.hold_until)
+
+
+def hold_sentences(holds: Sequence[str], flags: Sequence[str]) -> list[str]:
+    """Why something waits for a person: each reason, and what the checks found."""
+    sentences = [HOLDS[hold] for hold in holds if hold != "fraud_hold" or not flags]
+    return [*sentences, *(FLAGS[flag] for flag in flags)]
+
+
+def verdict_status(verdict: str | None) -> Status:
+    """What a person's verdict is called."""
+    return {
+        "approved": Status("Approved", "good", ""),
+        "rejected": Status("Rejected", "bad", ""),
+        "withdrawn": Status("Taken back", "off", ""),
+    }.get(verdict or "", Status("Nobody decided", "off", ""))
 
 
 def status_of(status: str | None, hold_until: datetime | None) -> Status:
@@ -136,7 +173,7 @@ def referral_status(status: str) -> Status:
     """What a bond's status is called."""
     return {
         "active": Status("Active", "good", "payments earn while the terms allow"),
-        "flagged": Status("Flagged", "wait", "looks like a self-referral; earns nothing"),
+        "flagged": Status("Flagged", "wait", "a check found something; the terms say what it does"),
     }.get(status, Status("Undone", "off", "earns nothing from now on"))
 
 
@@ -145,3 +182,18 @@ def participant_status(status: str) -> Status:
     if status == "active":
         return Status("Active", "good", "")
     return Status("Paused", "off", "until you resume")
+
+
+def terms_source(source: str) -> str:
+    """What a backtest tried: draft, `version 3` or given."""
+    return {"draft": "The draft", "given": "Given terms"}.get(source) or source.capitalize()
+
+
+def backtest_status(status: str) -> Status:
+    """How far a backtest is."""
+    return {
+        "waiting": Status("Waiting", "wait", "until the worker takes it"),
+        "running": Status("Running", "info", ""),
+        "done": Status("Done", "good", ""),
+        "failed": Status("Failed", "bad", "start it again"),
+    }.get(status) or Status("Cancelled", "off", "")
