@@ -14,6 +14,8 @@ import msgspec
 from refref.core.facts import PRECEDENCE, Carrier, CarrierKind, Fact, Kind
 from refref.core.periods import DAY_S
 from refref.core.sales import Sale, SaleStatus, is_customer_id
+from refref.core.told_carriers import code_key as code_key
+from refref.core.told_carriers import present_carriers
 
 GRACE_S = DAY_S  # a carrier without a click instant covers payments up to a day before it was seen
 _RANK = {kind: rank for rank, kind in enumerate(PRECEDENCE)}
@@ -28,7 +30,8 @@ class CodeOwner(msgspec.Struct, frozen=True, gc=False):
 
 
 class Evidence(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One carrier and what became of it. `verdict`: used, lower, later, unknown_code, inactive_code, other_program."""
+    """One carrier and what became of it. `verdict`: used, lower, later, unknown_code, inactive_code, other_program,
+    undone."""
 
     kind: CarrierKind
     value: str
@@ -58,18 +61,15 @@ class Binding(msgspec.Struct, frozen=True, gc=False):
 class Found(msgspec.Struct, frozen=True, gc=False):
     """A carrier with the object it stands on and the group of carriers that it belongs to.
 
-    `sale_key` is the sale that brought it, "" for what is known of the customer alone.
+    `sale_key` is the sale that brought it, "" for what is known of the customer alone; `is_undone`: a person told it
+    and took it back.
     """
 
     carrier: Carrier
     stripe_id: str
     group: str  # a sale's key, else the object's id
     sale_key: str
-
-
-def code_key(kind: CarrierKind, value: str) -> str:
-    """How a carrier's value is looked up: promotion codes and our ids as they are, refcodes in lower case."""
-    return value if kind is CarrierKind.PROMOTION_CODE or value.startswith("ptc_") else value.lower()
+    is_undone: bool = False
 
 
 def carriers_by_referee(facts: Sequence[Fact], sales: Sequence[Sale]) -> dict[str, list[Found]]:
@@ -82,16 +82,17 @@ def carriers_by_referee(facts: Sequence[Fact], sales: Sequence[Sale]) -> dict[st
         sale = sale_by_id.get(fact.stripe_id) or _sale_of_links(fact, sale_by_id, sales)
         referee = _referee(fact, sale)
         own = found.setdefault(referee, [])
+        present = present_carriers(fact)
         if sale is not None and fact.kind is not Kind.SUBSCRIPTION:
-            own.extend([Found(carrier, fact.stripe_id, sale.key, sale.key) for carrier in fact.carriers])
+            own.extend([Found(p.carrier, fact.stripe_id, sale.key, sale.key, p.is_undone) for p in present])
             continue
         # A subscription and a customer live on: what is put on them after their first sale does not belong to it.
         first = sale or _first_sale(referee, sales)
-        for carrier in fact.carriers:
+        for carrier, is_undone in [(p.carrier, p.is_undone) for p in present]:
             if first is not None and carrier.seen_at <= first.paid_at + GRACE_S:
-                own.append(Found(carrier, fact.stripe_id, first.key, "" if sale is None else sale.key))
+                own.append(Found(carrier, fact.stripe_id, first.key, "" if sale is None else sale.key, is_undone))
             else:
-                own.append(Found(carrier, fact.stripe_id, fact.stripe_id, ""))
+                own.append(Found(carrier, fact.stripe_id, fact.stripe_id, "", is_undone))
     return found
 
 
@@ -137,8 +138,9 @@ def bind(
     """The binding of one referee in one program, and the evidence in the order in which it was weighed."""
     starts: dict[str, int] = {}
     for item in found:
-        starts[item.group] = min(item.carrier.seen_at, starts.get(item.group, item.carrier.seen_at))
-    ordered = sorted(found, key=lambda item: _weigh(item, starts[item.group]))
+        if not item.is_undone:  # as if it had never been told
+            starts[item.group] = min(item.carrier.seen_at, starts.get(item.group, item.carrier.seen_at))
+    ordered = sorted(found, key=lambda item: _weigh(item, starts.get(item.group, item.carrier.seen_at)))
     evidence: list[Evidence] = []
     chosen: Found | None = None
     for item in ordered:
@@ -172,14 +174,25 @@ def bind(
     )
 
 
-def _weigh(item: Found, group_start: int) -> tuple[bool, int, str, int, int, str, str]:
+def _weigh(item: Found, group_start: int) -> tuple[bool, bool, int, str, int, int, str, str]:
     # What somebody bound by hand comes before everything that Stripe tells.
     carrier = item.carrier
     by_hand = carrier.kind is CarrierKind.MANUAL
-    return not by_hand, group_start, item.group, _RANK[carrier.kind], carrier.seen_at, carrier.value, item.stripe_id
+    return (
+        item.is_undone,
+        not by_hand,
+        group_start,
+        item.group,
+        _RANK[carrier.kind],
+        carrier.seen_at,
+        carrier.value,
+        item.stripe_id,
+    )
 
 
 def _verdict(item: Found, owner: CodeOwner | None, program_id: str, chosen: Found | None) -> str:
+    if item.is_undone:
+        return "undone"
     if owner is None:
         return "unknown_code"
     if owner.program_id != program_id:

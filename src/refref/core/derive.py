@@ -285,8 +285,8 @@ _ANY_TERMS = Terms()
 def _unattributed(sale: Sale, evidence: tuple[Evidence, ...]) -> Decision | None:
     if sale.status is SaleStatus.UNPAID:
         return None
-    verdicts = {item.verdict for item in evidence}
-    reason = "inactive_code" if "inactive_code" in verdicts else "unknown_code" if evidence else "not_attributed"
+    verdicts = {item.verdict for item in evidence} - {"undone"}
+    reason = "inactive_code" if "inactive_code" in verdicts else "unknown_code" if verdicts else "not_attributed"
     base = base_of(sale, _ANY_TERMS)
     reversal = reversal_of(sale, base, _ANY_TERMS)
     return Decision(

@@ -253,8 +253,8 @@ class Fact(msgspec.Struct, frozen=True, gc=False, array_like=True):
     `seen_at` is the event's `created`, `weight` breaks ties of the same second in favour of the richer or later one).
     `links` are ids of other Stripe objects of the same sale or customer and only grow; `marks` are named things that
     happened (`deleted`, `funds_withdrawn`; `coupon:<id>` on what carries a discount; `downgrade:<seconds>` and
-    `quantity_change:<seconds>` on a subscription; `ip:<hash>` on a customer) with the earliest instant; `carriers` keep
-    their earliest instant.
+    `quantity_change:<seconds>` on a subscription; `ip:<hash>` on a customer; see also told_carriers) with the earliest
+    instant; `carriers` keep their earliest instant.
     """
 
     stripe_id: str

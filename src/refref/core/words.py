@@ -33,6 +33,7 @@ _VERDICTS = {
     "unknown_code": "No participant has this code.",
     "inactive_code": "The code had been ended before.",
     "other_program": "The code belongs to another program.",
+    "undone": "It was taken back by hand.",
 }
 
 _REVERSALS = {

@@ -7,13 +7,11 @@ import re
 from refref.core.attribution import code_key
 from refref.core.facts import CarrierKind
 from refref.core.refusals import Refused
-from refref.db import inbox, setup
-from refref.db.bodies import compress
-from refref.db.inbox import Arrival
-from refref.db.pool import Connection, lock_books
-from refref.flows.settle import Incoming, settle
+from refref.db import bonds, setup
+from refref.db.pool import Connection
+from refref.flows.told_events import store_told, telling_instant
 from refref.ids import new_id
-from refref.told import REFERRAL_TOLD, ToldReferral, encode_told, fact_of
+from refref.told import ToldReferral
 
 _CUSTOMER = re.compile(r"(cus|acct)_[A-Za-z0-9_]{1,250}")
 
@@ -29,13 +27,15 @@ async def attribute_customer(
     kind: CarrierKind,
     campaign: str = "",
     ip_hash: str = "",
+    reason: str = "",
     actor: str,
     now: int,
 ) -> None:
     """Book that `code` (a refcode or a participant's id) referred a customer, at `now` by the connection's clock.
 
     `kind` is signup (the merchant's application told it) or manual (a person bound it, which comes before all other
-    evidence). `ip_hash`: of the customer's network address, see `ip_hashes`. Payments since the click, or since a day before now, are rewarded under the terms of their day.
+    evidence). `ip_hash`: of the customer's network address, see `ip_hashes`. Payments since the click, or since a day
+    before now, are rewarded under the terms of their day.
     Raises Refused: invalid_customer, unknown_code, click_in_future.
     """
     if not _CUSTOMER.fullmatch(stripe_customer_id):
@@ -46,33 +46,19 @@ async def attribute_customer(
     there = now + await setup.clock_ahead_s(tx, organization_id, connection_id)
     if clicked_at is not None and clicked_at > there:
         raise Refused("click_in_future", "The click cannot lie in the future.", "clicked_at")
+    known = await bonds.customer_facts(tx, organization_id, connection_id, [stripe_customer_id])
+    is_again, told_at = telling_instant(known.get(stripe_customer_id), kind, code, there)
     told = ToldReferral(
         id=new_id("told"),
         stripe_customer_id=stripe_customer_id,
         code=code,
         kind=kind,
-        told_at=there,
+        told_at=told_at,
         actor=actor,
         campaign=campaign,
         clicked_at=clicked_at,
         ip_hash=ip_hash,
+        reason=reason,
+        is_again=is_again,
     )
-    body = encode_told(told)
-    mode = await setup.mode_of(tx, organization_id, connection_id)
-    arrival = Arrival(
-        organization_id=organization_id,
-        connection_id=connection_id,
-        stripe_event_id=told.id,
-        type=REFERRAL_TOLD,
-        object_id=stripe_customer_id,
-        api_version=None,
-        livemode=mode == "live",
-        state="accepted",
-        reason=None,
-        source="told",
-        created_at=there,
-        body=compress(body),
-    )
-    await inbox.accept(tx, [arrival])
-    await lock_books(tx, connection_id)
-    await settle(tx, organization_id, connection_id, [Incoming([fact_of(told)], None)], there)
+    await store_told(tx, organization_id, connection_id, [told], there)
