@@ -25,7 +25,7 @@ from refref.db.pool import Database
 from refref.flows.backtest import start_backtest
 from refref.flows.backtest_history import Job
 from refref.sandbox import Sandbox
-from refref.worker.backtests import run_backtest, run_due_backtests
+from refref.worker.backtests import PartFailed, run_backtest, run_due_backtests
 from refref.worker.pump import pump_once
 from stories.backtesting import backtest
 from stories.story import MODES, START, Mode, Story
@@ -270,3 +270,20 @@ def test_one_whose_worker_ended_begins_again(told: Story) -> None:
     told.world.run(fall_silent())
     assert work_once(told) == 1
     assert look(told, backtest_id).status == "done"
+
+
+def test_one_that_fails_says_why(told: Story) -> None:
+    backtest_id = start(told, Terms(customers="any"))
+    organization_id = told.merchant.organization_id
+
+    async def spoil() -> None:
+        async with told.world.database.tenant(organization_id) as tx:
+            await tx.execute("update fact set body = '\\x00' where kind = 'invoice'")
+
+    told.world.run(spoil())
+    with pytest.raises(PartFailed):
+        work_once(told)
+    found = look(told, backtest_id)
+    assert found.status == "failed"
+    assert found.error is not None
+    assert found.error.startswith("PartFailed: a process ended")

@@ -208,12 +208,11 @@ async def _run_job(database: Database, found: Backtest, attempt: int) -> None:
         return
     except UNREACHABLE:
         raise  # it is begun again when the database is back
-    except Exception as error:  # the worker loop's edge: the failure is stored with the backtest
-        log.exception("backtest failed", backtest_id=found.backtest_id)
+    except Exception as error:  # whatever it was is stored with the backtest, and the worker's loop tells of it
         async with database.tenant(found.organization_id) as tx:
             told = f"{type(error).__name__}: {error}"
             await backtests.finish(tx, found.organization_id, found.backtest_id, attempt, report=None, error=told)
-        return
+        raise
     await store_result(database, found, attempt, summary, report)
 
 
