@@ -195,9 +195,10 @@ def work_once(story: Story) -> int:
 
     async def work() -> int:
         database = await Database.open(story.world.database.dsn, max_size=3)
-        worked = await run_due_backtests(database)
-        await database.close()
-        return worked
+        try:
+            return await run_due_backtests(database)
+        finally:
+            await database.close()
 
     return story.world.run(work())
 
