@@ -18,7 +18,8 @@ MAX_PEOPLE = 200
 MAX_STEPS = 500
 MAX_PRICES = 200
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
-_PARTICIPANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_CODE_SENTENCE = "A code has 1 to 100 letters, digits, points, hyphens or underscores."
 _EMAIL = re.compile(r"[^@\s]{1,100}@[^@\s]{1,200}", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _LIMITS = (("participants", MAX_PEOPLE), ("customers", MAX_PEOPLE), ("happens", MAX_STEPS))
@@ -44,11 +45,18 @@ def story_faults(story: Story) -> list[Fault]:
     return found.faults
 
 
-def _check_ids(ids: Sequence[str], where: str, name: str, found: Findings, pattern: re.Pattern[str] = _ID) -> None:
+def _check_ids(
+    ids: Sequence[str],
+    where: str,
+    name: str,
+    found: Findings,
+    pattern: re.Pattern[str] = _ID,
+    sentence: str = ID_SENTENCE,
+) -> None:
     for number, given in enumerate(ids):
         field = f"{where}.{number}.{name}"
         if not pattern.fullmatch(given):
-            found.add(field, ID_SENTENCE)
+            found.add(field, sentence)
         elif given in ids[:number]:
             found.add(field, f"“{given}” is the {name} of an earlier one: give each one of its own.")
 
@@ -61,10 +69,12 @@ def _check_person(field: str, email: str, country: str, found: Findings) -> None
 
 
 def _check_participants(story: Story, found: Findings) -> None:
-    _check_ids([one.code for one in story.participants], "participants", "code", found, _PARTICIPANT)
-    _check_ids([participant_id(one) for one in story.participants], "participants", "id", found, _PARTICIPANT)
+    _check_ids([one.code for one in story.participants], "participants", "code", found, _CODE, _CODE_SENTENCE)
+    ids = [participant_id(one) for one in story.participants]
     for number, one in enumerate(story.participants):
         where = f"participants.{number}"
+        if one.id and (not _CODE.fullmatch(one.id) or one.id in ids[:number]):
+            found.add(f"{where}.id", "Give each participant an id of its own, such as ptc_agency.")
         _check_person(where, one.email, one.country, found)
         for place, code in enumerate(one.promotion_codes):
             field = f"{where}.promotion_codes.{place}"
@@ -121,7 +131,7 @@ def _check_discounts(story: Story, found: Findings) -> None:
             if lasts is not None and lasts.unit not in ("month", "year"):
                 found.add(f"{where}.lasts", "A coupon lasts once, forever, or so many months.")
     codes = [one.code for one in catalogue.promotion_codes]
-    _check_ids(codes, "catalogue.promotion_codes", "code", found, _PARTICIPANT)
+    _check_ids(codes, "catalogue.promotion_codes", "code", found, _CODE, _CODE_SENTENCE)
     for number, code in enumerate(catalogue.promotion_codes):
         found.known(f"catalogue.promotion_codes.{number}.coupon", code.coupon, found.names.coupons, "coupon")
     _check_ids([one.id for one in catalogue.tax_rates], "catalogue.tax_rates", "id", found)
