@@ -16,6 +16,7 @@ from refref.web.api import (
     catalog,
     custom_events,
     events,
+    history,
     participants,
     programs,
     rates,
@@ -36,6 +37,7 @@ ROUTERS = (
     books.router,
     events.router,
     rates.router,
+    history.router,
     simulator.router,
 )
 

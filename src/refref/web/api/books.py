@@ -14,6 +14,7 @@ from refref.core.refusals import Refused
 from refref.db import reports
 from refref.db.pool import Connection
 from refref.flows.attribute import attribute_customer
+from refref.flows.ip_hashes import hash_ip
 from refref.web.api.call import Reading, Writing
 from refref.web.api.models import (
     CustomerOut,
@@ -45,6 +46,9 @@ class NewReferralIn(BaseModel):
     connection_id: str | None = None
     campaign: str = Field(default="", max_length=200)
     clicked_at: AwareDatetime | None = Field(default=None, description="When the customer followed the link, if known.")
+    ip: str | None = Field(
+        default=None, description="The customer's network address, of which only a keyed hash is stored."
+    )
     kind: Literal["signup", "manual"] = Field(
         default="signup", description="signup: your application says so; manual: bound by hand."
     )
@@ -121,10 +125,11 @@ async def create_referral(call: Writing, body: NewReferralIn) -> Response:
 
     async def run(tx: Connection) -> PageOf[ReferralOut]:
         connection = await call.connection(tx, body.connection_id)
+        own = (call.organization_id, connection.connection_id)
         await attribute_customer(
             tx,
-            call.organization_id,
-            connection.connection_id,
+            *own,
+            ip_hash=await hash_ip(tx, call.context.vault, *own, body.ip, now=call.now) if body.ip else "",
             stripe_customer_id=body.stripe_customer_id,
             code=body.code,
             clicked_at=int(body.clicked_at.timestamp()) if body.clicked_at else None,
@@ -145,7 +150,7 @@ async def create_referral(call: Writing, body: NewReferralIn) -> Response:
 async def list_rewards(
     call: Reading,
     connection_id: str | None = None,
-    status: Literal["pending", "payable", "held", "reversed"] | None = None,
+    status: Literal["pending", "payable", "held", "reversed", "expired", "paid"] | None = None,
     participant_id: str | None = None,
     program_id: str | None = None,
     referee_id: str | None = None,

@@ -198,6 +198,8 @@ class ReferralOut(Out):
     campaign: str
     status: Literal["active", "flagged", "undone"]
     bound_at: datetime
+    flags: list[str] = Field(description="Checks against fraud that found something.", examples=[["self_domain"]])
+    verdict: Literal["approved", "rejected"] | None = Field(description="What a person decided on the referral.")
 
 
 class EventOut(Out):
@@ -229,17 +231,24 @@ class RewardOut(Out):
     program_name: str
     participant_id: str
     participant_name: str
+    beneficiary_id: str = Field(description="Who gets it: the participant, or the customer.")
     payment_key: str
     rule_id: str
     referee_id: str
     terms_version: int
-    kind: str
-    status: Literal["pending", "payable", "held", "reversed"]
+    kind: Literal["commission", "credit", "discount", "feature"]
+    status: Literal["pending", "payable", "held", "reversed", "expired", "paid"]
     amount: Amount
     reversed: Amount
     net: Amount
+    paid: Amount
     occurred_at: datetime
     hold_until: datetime
+    expires_at: datetime | None
+    holds: list[Literal["awaiting_approval", "fraud_hold"]] = Field(
+        description="Why it waits for a person; empty where it is held by a dispute alone."
+    )
+    flags: list[str] = Field(description="Checks against fraud that found something.")
     created_at: datetime
 
 
@@ -360,8 +369,8 @@ def present_balance(row: BalanceRow) -> BalanceOut:
 
 def present_reward(row: RewardRow) -> RewardOut:
     return RewardOut(
-        **_amounts(row, row.currency, ("amount", "reversed", "net")),
-        **_same(row, RewardOut, "amount", "reversed", "net"),
+        **_amounts(row, row.currency, ("amount", "reversed", "net", "paid")),
+        **_same(row, RewardOut, "amount", "reversed", "net", "paid"),
     )
 
 

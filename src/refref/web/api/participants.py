@@ -15,6 +15,7 @@ from refref.db.profiles import Profile
 from refref.db.reports import ParticipantRow
 from refref.flows import participants as participant_flows
 from refref.flows import profiles as profile_flows
+from refref.flows.ip_hashes import note_participant_ip
 from refref.web.api.call import Call, Reading, Writing
 from refref.web.api.models import CodeOut, ParticipantBalancesOut, ParticipantOut, ProfileOut, present_balance
 from refref.web.api.paging import Cursor, Limit, PageOf, present_page
@@ -35,6 +36,9 @@ class NewParticipantIn(BaseModel):
     groups: list[str] = Field(default_factory=list, description="Groups of yours, for overrides in the terms.")
     country: str = Field(default="", description="Two upper-case letters.")
     metadata: dict[str, str] = Field(default_factory=dict)
+    ip: str | None = Field(
+        default=None, description="The network address they signed up from, of which only a keyed hash is stored."
+    )
 
 
 class ProfileIn(BaseModel):
@@ -100,6 +104,10 @@ async def create_participant(call: Writing, body: NewParticipantIn) -> Response:
             actor=call.actor,
             now=call.now,
         )
+        if body.ip:
+            await note_participant_ip(
+                tx, call.context.vault, call.organization_id, made.participant_id, body.ip, now=call.now
+            )
         return await _participant(tx, call, made.participant_id)
 
     return await call.write(201, run)

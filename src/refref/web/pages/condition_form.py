@@ -59,7 +59,10 @@ def cel_of_inputs(form: Mapping[str, str], name: str) -> str:
     numbers = _row_numbers(form, name)
     rows = tuple(_row(form, f"{name}.rows.{number}") for number in numbers)
     try:
-        return cel_of_form(Form("any" if form.get(f"{name}.joined") == "any" else "all", rows))
+        made = cel_of_form(Form("any" if form.get(f"{name}.joined") == "any" else "all", rows))
+        before = form.get(f"{name}.cel", "").replace("\r\n", "\n").strip()
+        # Rows that nobody changed leave the text as its author wrote it.
+        return before if before and form_of_cel(before) == form_of_cel(made) else made
     except CriteriaError as error:
         place = re.fullmatch(r"rows\.(\d+)(\..+)", error.field or "")
         if place is not None:  # counted without the rows that are empty

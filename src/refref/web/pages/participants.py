@@ -160,6 +160,7 @@ async def _participant_page(
         codes = await reports.codes_of(tx, scope[0], participant_id)
         rewards = await reports.rewards_page(tx, *scope, participant_id=participant_id, limit=20)
         referrals = await reports.referrals_page(tx, *scope, participant_id=participant_id, limit=20)
+        payouts = await reports.payouts_page(tx, *scope, participant_id=participant_id, limit=20)
     return render(
         request,
         "participant.html",
@@ -169,6 +170,7 @@ async def _participant_page(
         codes=codes,
         rewards=rewards,
         referrals=referrals,
+        payouts=payouts,
         refused=refused,
         values=values or {},
     )

@@ -18,7 +18,7 @@ from refref.web.pages.viewer import Connected, OnConnection, PageNotFound, one_o
 
 router = APIRouter(include_in_schema=False)
 
-STATUSES: tuple[RewardStatus, ...] = ("pending", "payable", "held", "reversed")
+STATUSES: tuple[RewardStatus, ...] = ("pending", "payable", "held", "reversed", "expired", "paid")
 _HEADER = (
     "reward_id",
     "status",
@@ -26,6 +26,7 @@ _HEADER = (
     "amount",
     "reversed",
     "net",
+    "paid_out",
     "participant_id",
     "participant",
     "program",
@@ -113,6 +114,7 @@ def _cells(row: RewardRow) -> list[Cell]:
         decimal_text(row.amount_minor, row.currency),
         decimal_text(row.reversed_minor, row.currency),
         decimal_text(row.net_minor, row.currency),
+        decimal_text(row.paid_minor, row.currency),
         row.participant_id,
         row.participant_name,
         row.program_name,

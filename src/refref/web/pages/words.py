@@ -9,7 +9,7 @@ from typing import Literal
 
 from refref.core.decisions import FLAGS, HOLDS, REASONS
 from refref.core.facts import CarrierKind
-from refref.db.reports import DecisionRow, EventRow, RewardRow
+from refref.db.reports import DecisionRow, EventRow, PayoutRow, RewardRow
 
 Tone = Literal["good", "wait", "bad", "info", "off"]
 
@@ -131,6 +131,13 @@ def status_of(status: str | None, hold_until: datetime | None) -> Status:
     if status == "paid":
         return Status("Paid", "good", "final; a refund lowers the next payout")
     return Status((status or "unknown").capitalize(), "off", "")
+
+
+def payout_status(payout: PayoutRow) -> Status:
+    """Whether a payout stands."""
+    if payout.undone_at is not None:
+        return Status("Undone", "off", f"{day_text(payout.undone_at)}: {payout.undone_reason}")
+    return Status("Recorded", "good", "")
 
 
 def decision_status(decision: DecisionRow) -> Status:

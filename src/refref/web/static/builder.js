@@ -3,6 +3,7 @@
 (() => {
   "use strict";
   for (const part of document.querySelectorAll("[data-only-with-script]")) part.hidden = false;
+  for (const part of document.querySelectorAll("form[data-builder] [data-only-without-script]")) part.remove();
 
   // Conditions: only what goes with the field that is chosen.
   const fitRow = (row) => {
