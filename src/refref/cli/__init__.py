@@ -7,7 +7,20 @@ from __future__ import annotations
 
 import typer
 
-from refref.cli import backtest, books, catalog, custom_events, processes, programs, rates, setup, simulate, terms
+from refref.cli import (
+    backtest,
+    books,
+    catalog,
+    custom_events,
+    payouts,
+    processes,
+    programs,
+    rates,
+    reviews,
+    setup,
+    simulate,
+    terms,
+)
 
 app = typer.Typer(
     name="refref",
@@ -17,7 +30,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (processes, books, setup, programs, terms, backtest, custom_events, catalog, rates, simulate):
+for module in (
+    *(processes, books, setup, programs, terms, backtest, custom_events, catalog, rates, reviews, payouts, simulate),
+):
     module.add_to(app)
 
 
