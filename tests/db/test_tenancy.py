@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from db import history_finders
 from db.two_tenants import EARLY, LATER, NOW, Ids, drop_row_level_security, two_tenants
 from refref.core.periods import DAY_S
 from refref.db import (
@@ -171,12 +172,14 @@ FINDERS |= {
     "tallies.first_payments_before": lambda tx, org, a: tallies.first_payments_before(tx, org, position(a, 10 * DAY_S)),
     "setup.mode_of": lambda tx, org, a: setup.mode_of(tx, org, a.connection_id),
 }
+FINDERS |= history_finders.FINDERS
 # Not guarded by row-level security: people and their memberships are reference tables.
 REFERENCE_FINDERS: dict[str, Finder] = {
     "users.members": lambda tx, org, a: users.members(tx, org),
     "users.member_by_id": lambda tx, org, a: users.member_by_id(tx, org, a.user_id),
 }
 MODULES = (
+    *history_finders.MODULES,
     *(api_keys, audit, books, catalog, catalog_syncs, connection_health, connections, custom_events, drafts, explain),
     *(
         facts,
@@ -223,6 +226,10 @@ WRITES = (
     "answer",
     "close",
     "postpone",
+    "set_intake",
+    "take",
+    "cancel",
+    "resume",
 )
 
 

@@ -91,6 +91,12 @@ ROWS = {
     },
     "backtest_line": {"backtest_id": "btt_a", "kind": "product", "subject": "prod_a"},
     "ledger_balance": {"account": "pending", "currency": "usd", "balance_minor": 5},
+    "history_run": {"run_id": "rdg_a", "kind": "statement", "status": "done", "created_by": "system"},
+    "history_part": {"run_id": "rdg_a", "part": "invoices"},
+    "history_gap": {"run_id": "rdg_a", "stripe_id": "in_a", "part": "invoices", "detail": "missing"},
+    "event_poll": {"read_count": 5},
+    "statement_payment": {"run_id": "rdg_a", "payment_key": "in_a", "class": "excluded"},
+    "statement_movement": {"run_id": "rdg_a", "stripe_id": "txn_a", "payment_key": "in_a", "source_id": "ch_a"},
 }
 VALUES = {"text": "x", "bytea": b"x", "boolean": False, "timestamp with time zone": NOW, "date": NOW.date()}
 NUMBERS = {"integer", "bigint", "smallint"}

@@ -26,7 +26,7 @@ class Arrival(NamedTuple):
     livemode: bool
     state: State
     reason: str | None
-    source: Literal["webhook", "poll", "told"]
+    source: Literal["webhook", "poll", "told", "backfill", "reconcile"]
     created_at: int
     body: bytes
 
@@ -231,3 +231,17 @@ async def is_waiting(tx: Connection, organization_id: str, connection_id: str, e
         event_seq,
     )
     return found
+
+
+async def known_event_ids(
+    tx: Connection, organization_id: str, connection_id: str, event_ids: Sequence[str]
+) -> set[str]:
+    """Those of the events that are stored already."""
+    rows = await tx.fetch(
+        "select stripe_event_id from stripe_event"
+        " where organization_id = $1 and connection_id = $2 and stripe_event_id = any ($3)",
+        organization_id,
+        connection_id,
+        list(event_ids),
+    )
+    return {row[0] for row in rows}

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 HERE = Path(__file__).parent / "migrations"
-HEAD = "0008"
+HEAD = "0009"
 
 
 def upgrade(dsn: str) -> None:

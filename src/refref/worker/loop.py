@@ -18,7 +18,10 @@ from refref.worker.bundled_rates import adopt_bundled_rates
 from refref.worker.catalog import read_catalogs_due
 from refref.worker.clock import mature_due
 from refref.worker.fetcher import fetch_due
+from refref.worker.history import read_history_due, reconcile_due
 from refref.worker.mail_list import adopt_mail_list
+from refref.worker.pace import Pace
+from refref.worker.polling import poll_events_due
 from refref.worker.pump import Floors, pump_once
 from refref.worker.rereader import read_again_due
 from refref.worker.watch import mail_problems, watch_due
@@ -29,6 +32,9 @@ FETCH_S = 0.5
 REREAD_S = 1.0
 CATALOG_S = 1.0
 BACKTEST_S = 1.0
+HISTORY_S = 1.0
+POLL_S = 2.0
+NIGHT_S = 60.0
 WATCH_S = 1.0
 MAIL_S = 10.0
 RATES_S = 600.0  # for organizations that are new since; the history itself changes with an upgrade only
@@ -45,6 +51,7 @@ async def run_worker(
     database: Database, vault: Vault, now: Callable[[], int] = unix_now, *, settings: Settings | None = None
 ) -> None:
     """Work until cancelled. With `settings` also watch over connections and mail about them."""
+    pace = Pace()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_pump_forever(database, now))
         tasks.create_task(_repeat("clock", CLOCK_S, lambda: mature_due(database, now)))
@@ -53,6 +60,9 @@ async def run_worker(
         tasks.create_task(_repeat("rereader", REREAD_S, lambda: read_again_due(database)))
         tasks.create_task(_repeat("catalog", CATALOG_S, lambda: read_catalogs_due(database, vault, now)))
         tasks.create_task(_repeat("backtests", BACKTEST_S, lambda: run_due_backtests(database)))
+        tasks.create_task(_repeat("history", HISTORY_S, lambda: read_history_due(database, vault, now, pace)))
+        tasks.create_task(_repeat("events list", POLL_S, lambda: poll_events_due(database, vault, now, pace)))
+        tasks.create_task(_repeat("nightly comparison", NIGHT_S, lambda: reconcile_due(database, now)))
         tasks.create_task(_repeat("fetcher", FETCH_S, lambda: fetch_due(database, vault, now)))
         if settings is not None:
             tasks.create_task(_repeat("watch", WATCH_S, lambda: watch_due(database, vault, settings)))

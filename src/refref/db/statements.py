@@ -1,0 +1,235 @@
+"""The lines of monthly statements: payments by class, movements of Stripe's balance, and their sums."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from refref.core.statement import Decided
+from refref.db.history import HistoryRun
+from refref.db.pool import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedPayment:
+    """What one program decided about a payment of the month."""
+
+    payment_key: str
+    occurred_at: datetime
+    referee_id: str
+    currency: str
+    decided: Decided
+
+
+@dataclass(frozen=True, slots=True)
+class StatedPayment:
+    """A payment with its class; `reason`: a code of core.decisions.REASONS, "" where it earned."""
+
+    payment_key: str
+    payment_class: str
+    reason: str
+    occurred_at: datetime
+    referee_id: str
+    currency: str
+    paid_minor: int
+    refunded_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """A balance transaction. `is_sale`: money of payments; `payment_key`: the payment behind it, "" where none is."""
+
+    stripe_id: str
+    type: str
+    is_sale: bool
+    source_id: str
+    payment_key: str
+    currency: str
+    amount_minor: int
+    fee_minor: int
+    created_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClassSum:
+    payment_class: str
+    reason: str
+    currency: str
+    count: int
+    paid_minor: int
+    refunded_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class MoneySum:
+    """Movements of one type and currency; `moved_minor` and `explained_minor` without their signs."""
+
+    type: str
+    is_sale: bool
+    currency: str
+    count: int
+    net_minor: int
+    moved_minor: int
+    explained_count: int
+    explained_minor: int
+
+
+async def decided_payments(tx: Connection, run: HistoryRun, after: str, limit: int) -> list[DecidedPayment]:
+    """Decisions about the next `limit` payments of a statement's month, in order of payment. Conversions that are no
+    payments (their keys have a slash) are none of it."""
+    rows = await tx.fetch(
+        """
+        select d.payment_key, d.occurred_at, d.referee_id, d.currency, d.outcome, coalesce(d.reason, ''), d.paid_minor,
+          d.refunded_minor, d.earned_minor, d.reversed_minor
+        from decision d
+        where d.organization_id = $1 and d.connection_id = $2 and d.payment_key in (
+          select distinct p.payment_key from decision p
+          where p.organization_id = $1 and p.connection_id = $2 and p.payment_key > $3
+            and p.occurred_at >= $4 and p.occurred_at < $5 and strpos(p.payment_key, '/') = 0
+          order by p.payment_key limit $6)
+        order by d.payment_key, d.program_id
+        """,
+        run.organization_id,
+        run.connection_id,
+        after,
+        run.from_at,
+        run.until_at,
+        limit,
+    )
+    return [DecidedPayment(row[0], row[1], row[2], row[3], Decided(*row[4:])) for row in rows]
+
+
+async def decided_keys(tx: Connection, organization_id: str, connection_id: str, keys: Collection[str]) -> set[str]:
+    """Those of the payments about which there is a decision."""
+    rows = await tx.fetch(
+        "select distinct payment_key from decision"
+        " where organization_id = $1 and connection_id = $2 and payment_key = any ($3)",
+        organization_id,
+        connection_id,
+        list(keys),
+    )
+    return {row[0] for row in rows}
+
+
+async def insert_payments(tx: Connection, run: HistoryRun, payments: Sequence[StatedPayment]) -> None:
+    await tx.execute(
+        """
+        insert into statement_payment (organization_id, run_id, payment_key, class, reason, occurred_at, referee_id,
+                                       currency, paid_minor, refunded_minor)
+        select $1, $2, p.* from unnest($3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::text[],
+                                       $9::bigint[], $10::bigint[]) p
+        on conflict do nothing
+        """,
+        run.organization_id,
+        run.run_id,
+        [row.payment_key for row in payments],
+        [row.payment_class for row in payments],
+        [row.reason for row in payments],
+        [row.occurred_at for row in payments],
+        [row.referee_id for row in payments],
+        [row.currency for row in payments],
+        [row.paid_minor for row in payments],
+        [row.refunded_minor for row in payments],
+    )
+
+
+async def insert_movements(tx: Connection, run: HistoryRun, movements: Sequence[Movement]) -> None:
+    await tx.execute(
+        """
+        insert into statement_movement (organization_id, run_id, stripe_id, type, is_sale, source_id, payment_key,
+                                        currency, amount_minor, fee_minor, created_at)
+        select $1, $2, m.stripe_id, m.type, m.is_sale, m.source_id, m.payment_key, m.currency, m.amount, m.fee,
+          to_timestamp(m.created)
+        from unnest($3::text[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[], $9::bigint[],
+                    $10::bigint[], $11::bigint[])
+             as m (stripe_id, type, is_sale, source_id, payment_key, currency, amount, fee, created)
+        on conflict do nothing
+        """,
+        run.organization_id,
+        run.run_id,
+        [row.stripe_id for row in movements],
+        [row.type for row in movements],
+        [row.is_sale for row in movements],
+        [row.source_id for row in movements],
+        [row.payment_key for row in movements],
+        [row.currency for row in movements],
+        [row.amount_minor for row in movements],
+        [row.fee_minor for row in movements],
+        [row.created_s for row in movements],
+    )
+
+
+async def class_sums(tx: Connection, organization_id: str, run_id: str) -> list[ClassSum]:
+    """A statement's payments by class, reason and currency."""
+    rows = await tx.fetch(
+        """
+        select class, reason, currency, count(*), sum(paid_minor)::bigint, sum(refunded_minor)::bigint
+        from statement_payment where organization_id = $1 and run_id = $2
+        group by class, reason, currency order by currency, class, reason
+        """,
+        organization_id,
+        run_id,
+    )
+    return [ClassSum(*row) for row in rows]
+
+
+async def money_sums(tx: Connection, organization_id: str, run_id: str) -> list[MoneySum]:
+    """A statement's movements by type and currency."""
+    rows = await tx.fetch(
+        """
+        select type, is_sale, currency, count(*), sum(amount_minor)::bigint, sum(abs(amount_minor))::bigint,
+          count(*) filter (where payment_key <> ''),
+          coalesce(sum(abs(amount_minor)) filter (where payment_key <> ''), 0)::bigint
+        from statement_movement where organization_id = $1 and run_id = $2
+        group by type, is_sale, currency order by currency, is_sale desc, type
+        """,
+        organization_id,
+        run_id,
+    )
+    return [MoneySum(*row) for row in rows]
+
+
+async def movements(
+    tx: Connection,
+    organization_id: str,
+    run_id: str,
+    *,
+    only_unexplained: bool = False,
+    after: str = "",
+    limit: int = 100,
+) -> list[Movement]:
+    """A statement's movements in order of id, those after `after`."""
+    rows = await tx.fetch(
+        """
+        select stripe_id, type, is_sale, source_id, payment_key, currency, amount_minor, fee_minor,
+          extract(epoch from created_at)::bigint
+        from statement_movement where organization_id = $1 and run_id = $2 and stripe_id > $3
+          and (not $4 or (is_sale and payment_key = ''))
+        order by stripe_id limit $5
+        """,
+        organization_id,
+        run_id,
+        after,
+        only_unexplained,
+        limit,
+    )
+    return [Movement(*row) for row in rows]
+
+
+async def payments(
+    tx: Connection, organization_id: str, run_id: str, *, after: str = "", limit: int = 100
+) -> list[StatedPayment]:
+    """A statement's payments in order of key, those after `after`."""
+    rows = await tx.fetch(
+        """
+        select payment_key, class, reason, occurred_at, referee_id, currency, paid_minor, refunded_minor
+        from statement_payment where organization_id = $1 and run_id = $2 and payment_key > $3
+        order by payment_key limit $4
+        """,
+        organization_id,
+        run_id,
+        after,
+        limit,
+    )
+    return [StatedPayment(*row) for row in rows]

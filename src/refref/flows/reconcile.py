@@ -1,0 +1,106 @@
+"""Reconcile: events of Stripe's list as far as Stripe keeps them (30 days), objects beyond; and what was found.
+
+What is missing goes through the same inbox as everything else. Objects are compared in flows/backfill.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from refref.core.periods import DAY_S
+from refref.db import history, inbox
+from refref.db.bodies import compress
+from refref.db.connections import StripeConnection
+from refref.db.history import Gap, HistoryRun
+from refref.db.inbox import Arrival, State
+from refref.db.pool import Connection
+from refref.stripe.envelope import EventRefused, parse_event_head
+from refref.stripe.listing import Row, created_of
+from refref.stripe.readers import REGISTRY
+
+KEPT_S = 30 * DAY_S
+_RECENT_S = 36 * DAY_S
+_READ_TYPES = frozenset(name for name, event in REGISTRY.items() if event.object_name is not None)
+_encode = msgspec.json.Encoder().encode
+
+
+def bounds_of(run: HistoryRun, part: str) -> tuple[int | None, int]:
+    """From when until when a list is read, by the creation of its objects, in seconds.
+
+    What changes long after it was made is read whole where events cannot tell: customers and subscriptions; invoices
+    from two months earlier, since they may have been paid late.
+    """
+    from_s, until_s = run.from_s, run.until_s
+    if part == "events":
+        kept = until_s - KEPT_S
+        return (kept if from_s is None else max(from_s, kept)), until_s
+    if run.kind == "reconcile" and from_s is not None and from_s < until_s - _RECENT_S:
+        if part in ("customers", "subscriptions"):
+            return None, until_s
+        if part == "invoices":
+            return from_s - 60 * DAY_S, until_s
+    return from_s, until_s
+
+
+async def take_events_page(
+    tx: Connection, run: HistoryRun, connection: StripeConnection, rows: Sequence[Row], cursor_id: str
+) -> int:
+    """Store a page of the events list for a reconciliation and move its cursor; returns how many events were new."""
+    new = await take_events(tx, connection, rows)
+    read = [arrival for arrival in new if arrival.state == "accepted"]
+    await history.note_gaps(tx, run, [Gap("events", arrival.stripe_event_id, arrival.type) for arrival in read])
+    await history.advance(
+        tx,
+        run,
+        "events",
+        cursor_id=cursor_id,
+        read=len(rows),
+        gaps=len(read),
+        stored=len(read),
+        reached_at=created_of(rows[-1]) if rows else None,
+        is_done=not cursor_id,
+    )
+    return len(read)
+
+
+async def take_events(tx: Connection, connection: StripeConnection, rows: Sequence[Row]) -> list[Arrival]:
+    """Store events of the list as webhooks are stored; returns those that were not known. What is no event is left
+    out; one that is there already stays one."""
+    arrivals = [arrival for row in rows if (arrival := _arrival(connection, row)) is not None]
+    ids = [arrival.stripe_event_id for arrival in arrivals]
+    known = await inbox.known_event_ids(tx, connection.organization_id, connection.connection_id, ids)
+    new = [arrival for arrival in arrivals if arrival.stripe_event_id not in known]
+    if new:
+        await inbox.accept(tx, new)
+        await inbox.wake_pumps(tx)
+    return new
+
+
+def _arrival(connection: StripeConnection, row: Row) -> Arrival | None:
+    body = _encode(row)
+    try:
+        head = parse_event_head(body)
+    except EventRefused:
+        return None
+    state: State = "accepted" if head.type in _READ_TYPES else "ignored"
+    reason = None
+    if head.livemode != (connection.mode == "live"):
+        state, reason = "quarantined", "livemode_mismatch"
+    elif head.account is not None and head.account != connection.stripe_account_id:
+        state, reason = "quarantined", "unknown_account"
+    return Arrival(
+        organization_id=connection.organization_id,
+        connection_id=connection.connection_id,
+        stripe_event_id=head.id,
+        type=head.type,
+        object_id=head.data_object_id or "",
+        api_version=head.api_version,
+        livemode=head.livemode,
+        state=state,
+        reason=reason,
+        source="poll",
+        created_at=head.created,
+        body=compress(body),
+    )
