@@ -8,10 +8,12 @@ from __future__ import annotations
 import typer
 
 from refref.cli import (
+    attribute,
     backtest,
     books,
     catalog,
     custom_events,
+    history,
     payouts,
     processes,
     programs,
@@ -31,7 +33,20 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for module in (
-    *(processes, books, setup, programs, terms, backtest, custom_events, catalog, rates, reviews, payouts, simulate),
+    processes,
+    books,
+    attribute,
+    setup,
+    programs,
+    terms,
+    backtest,
+    custom_events,
+    catalog,
+    history,
+    rates,
+    reviews,
+    payouts,
+    simulate,
 ):
     module.add_to(app)
 
