@@ -62,6 +62,17 @@ HOLDS: dict[str, str] = {
     "fraud_hold": "A check against fraud found something; a person decides.",
     "dispute": "A dispute is open; it is decided with the dispute.",
 }
+# What a check against fraud found.
+FLAGS: dict[str, str] = {
+    "self_email": "The customer's e-mail address is the participant's.",
+    "self_card": "The customer paid with a card that the participant has paid with.",
+    "self_domain": "The e-mail addresses of customer and participant are of one domain.",
+    "self_ip": "The customer came from the participant's network.",
+    "disposable_email": "The customer's e-mail address is of a service of throw-away addresses.",
+    "refund_rate": "The money of many customers whom the participant referred before went back.",
+    "velocity": "The participant referred unusually many customers within 24 hours.",
+    "coupon_site": "The customers of this participant come by a promotion code without following a link.",
+}
 # Reasons for which a decision waits instead of refusing: what is missing will come by itself or by an upload.
 WAITING: frozenset[str] = frozenset(("payment_pending", "lines_missing", "rate_not_yet_known"))
 

@@ -39,37 +39,53 @@ def payable_left(reward: BookedReward) -> int:
     return reward.amount - reward.reversed - reward.paid
 
 
+class Step(msgspec.Struct, frozen=True, gc=False):
+    """An amount that a payout can have: it pays the oldest `count` rewards."""
+
+    count: int
+    amount: int
+
+
+def payout_steps(rewards: Sequence[BookedReward]) -> list[Step]:
+    """The amounts that can be paid of one beneficiary's rewards of one currency; the last is all that is payable."""
+    steps: list[Step] = []
+    so_far = count = 0
+    for reward in _due(rewards):
+        left = payable_left(reward)
+        so_far += left
+        count += left > 0
+        if left > 0 and so_far > 0:
+            steps.append(Step(count, so_far))
+    return steps
+
+
 def plan_payout(rewards: Sequence[BookedReward], amount: int | None, payout_id: str) -> PayoutPlan:
     """Which of one beneficiary's rewards of one currency a payment of `amount` covers; None: all that is payable.
 
     Raises Refused: nothing_payable, and payout_amount where whole rewards, the oldest first, do not come to `amount`.
     """
-    due = sorted([r for r in rewards if payable_left(r)], key=_in_order)
-    total = sum(payable_left(reward) for reward in due)
-    if total <= 0:
-        owed = f" What went back of paid rewards is {format_amount(-total, due[0].currency)} more." if total else ""
-        raise Refused("nothing_payable", f"Nothing is payable to this participant in this currency.{owed}", "currency")
-    chosen = due if amount is None or amount == total else _up_to(due, amount, total)
-    return _plan([(reward, payable_left(reward)) for reward in chosen], f"paid out by hand, {payout_id}")
+    due = _due(rewards)
+    steps = payout_steps(due)
+    if not steps:
+        owed = -sum(payable_left(reward) for reward in due)
+        more = f" What went back of paid rewards is {format_amount(owed, due[0].currency)} more." if owed else ""
+        raise Refused("nothing_payable", f"Nothing is payable to this participant in this currency.{more}", "currency")
+    chosen = steps[-1] if amount is None else next((step for step in steps if step.amount == amount), None)
+    if chosen is None:
+        raise _no_such_step(steps, amount or 0, due[0].currency)
+    debts = sum(payable_left(reward) < 0 for reward in due)
+    parts = [(reward, payable_left(reward)) for reward in due[: debts + chosen.count]]
+    return _plan(parts, f"paid out by hand, {payout_id}")
 
 
-def _up_to(due: Sequence[BookedReward], amount: int, total: int) -> list[BookedReward]:
-    possible: list[int] = []
-    so_far = 0
-    for place, reward in enumerate(due):
-        so_far += payable_left(reward)
-        if so_far == amount and amount > 0:
-            return list(due[: place + 1])
-        if so_far > 0:
-            possible.append(so_far)
-    currency = due[0].currency
-    less = [step for step in possible if step < amount][-1:]
-    more = [step for step in possible if amount < step < total][:1]
-    steps = [format_amount(step, currency) for step in (*less, *more) if step != total]
-    choice = f"{' or '.join(steps)}, or all of it: " if steps else "all of it: "
-    raise Refused(
+def _no_such_step(steps: Sequence[Step], amount: int, currency: str) -> Refused:
+    less = [step for step in steps[:-1] if step.amount < amount][-1:]
+    more = [step for step in steps[:-1] if step.amount > amount][:1]
+    near = [format_amount(step.amount, currency) for step in (*less, *more)]
+    choice = f"{' or '.join(near)}, or all of it: " if near else "all of it: "
+    return Refused(
         "payout_amount",
-        f"Whole rewards are paid, the oldest first: give {choice}{format_amount(total, currency)}.",
+        f"Whole rewards are paid, the oldest first: give {choice}{format_amount(steps[-1].amount, currency)}.",
         "amount_minor",
     )
 
@@ -80,6 +96,11 @@ def plan_undoing(
     """The opposite of a payout. `rewards` are those of its items."""
     known = {reward.reward_id: reward for reward in rewards}
     return _plan([(known[item.reward_id], -item.amount) for item in items], f"{payout_id} undone: {reason}")
+
+
+def _due(rewards: Sequence[BookedReward]) -> list[BookedReward]:
+    """What is owed, debts first and then the oldest first."""
+    return sorted([reward for reward in rewards if payable_left(reward)], key=_in_order)
 
 
 def _in_order(reward: BookedReward) -> tuple[bool, int, str, str]:

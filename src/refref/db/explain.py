@@ -111,6 +111,34 @@ async def rewards_of_scope(tx: Connection, organization_id: str, place: Place) -
     return [RewardLine(*row) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class ReviewLine:
+    """What a person decided; `rule_id` "": on the whole conversion, or on the referral."""
+
+    program_id: str
+    rule_id: str
+    stripe_id: str
+    verdict: str
+    reason: str
+    actor: str
+    at: datetime
+
+
+async def reviews_of(tx: Connection, organization_id: str, place: Place, stripe_ids: list[str]) -> list[ReviewLine]:
+    """What people decided on these conversions and referees, in order."""
+    rows = await tx.fetch(
+        """
+        select program_id, rule_id, stripe_id, verdict, reason, actor, at from review
+        where organization_id = $1 and connection_id = $2 and split_part(stripe_id, '/', 1) = any ($3)
+        order by review_id
+        """,
+        organization_id,
+        place.connection_id,
+        [stripe_id.partition("/")[0] for stripe_id in stripe_ids],
+    )
+    return [ReviewLine(*row) for row in rows]
+
+
 async def entries_of_rewards(tx: Connection, organization_id: str, reward_ids: list[str]) -> list[EntryLine]:
     """The ledger entries of rewards, in the order in which they were posted."""
     rows = await tx.fetch(

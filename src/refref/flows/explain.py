@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from refref.core.decisions import Decision, RuleOutcome
+from refref.core.decisions import FLAGS, Decision, RuleOutcome
 from refref.core.money import format_amount
 from refref.core.outcome_words import present_rule
 from refref.core.words import (
@@ -18,7 +18,7 @@ from refref.core.words import (
 )
 from refref.db import explain as look
 from refref.db import facts as db_facts
-from refref.db.explain import EntryLine, EventLine, Place, RewardLine
+from refref.db.explain import EntryLine, EventLine, Place, ReviewLine, RewardLine
 from refref.db.pool import Connection
 
 
@@ -87,13 +87,17 @@ async def _payments(tx: Connection, organization_id: str, place: Place, only: st
     named = {i for d in decisions for i in (d.participant_id, d.program_id, *(e.participant_id for e in d.evidence))}
     named |= {part[0] for d in decisions for rule in d.rules for part in rule.parts}
     names = await look.names_of(tx, organization_id, sorted(named - {""}))
+    judged = {stripe_id for d in decisions for stripe_id in (*d.ids, d.referee_id)}
+    reviews = await look.reviews_of(tx, organization_id, place, sorted(judged))
     payments: dict[str, Document] = {}
     for decision in decisions:
         payment = payments.setdefault(decision.payment_key, _payment(decision, emails))
         own = [r for r in rewards if (r.payment_key, r.program_id) == (decision.payment_key, decision.program_id)]
         programs = payment["programs"]
         assert isinstance(programs, list)
-        programs.append(_program(decision, own, entries, names))
+        program = _program(decision, own, entries, names)
+        program["reviews"] = [_review(line, decision) for line in reviews if _concerns(line, decision)]
+        programs.append(program)
         if decision.outcome == "rewarded" or not payment["headline"]:
             payment["headline"] = present_outcome(decision, names)
             payment["status"] = own[0].status if own else decision.outcome
@@ -147,9 +151,27 @@ def _program(
         "conversion_kinds": list(decision.kinds),
         "campaign": decision.campaign or None,
         "fraud_flags": list(decision.flags),
+        "fraud_sentences": [FLAGS[flag] for flag in decision.flags],
         "rules": rules,
         "reversals": [present_reversal(item, decision.currency) for item in decision.reversals],
         "entries": [_entry(entry) for entry in entries if entry.reward_id in own],
+    }
+
+
+def _concerns(line: ReviewLine, decision: Decision) -> bool:
+    is_of_it = line.stripe_id in decision.ids or (line.rule_id == "" and line.stripe_id == decision.referee_id)
+    return is_of_it and line.program_id == decision.program_id
+
+
+def _review(line: ReviewLine, decision: Decision) -> Document:
+    is_referral = line.rule_id == "" and line.stripe_id == decision.referee_id
+    return {
+        "subject": "referral" if is_referral else "reward" if line.rule_id else "conversion",
+        "rule_id": line.rule_id or None,
+        "verdict": line.verdict,
+        "reason": line.reason,
+        "actor": line.actor,
+        "at": iso(int(line.at.timestamp())),
     }
 
 

@@ -25,6 +25,8 @@ from refref.db.reports.participants import (
     participant_by_id,
     participants_page,
 )
+from refref.db.reports.payouts import PayoutItemRow, PayoutRow, payout_items, payout_row, payouts_page
+from refref.db.reports.reviews import ReviewRow, review_by_id, reviews_page
 from refref.db.reports.rewards import (
     DecisionRow,
     LedgerEntryRow,
@@ -56,8 +58,11 @@ __all__ = [
     "Page",
     "ParticipantRow",
     "ParticipantStatus",
+    "PayoutItemRow",
+    "PayoutRow",
     "ReferralRow",
     "ReferralStatus",
+    "ReviewRow",
     "RewardRow",
     "RewardStatus",
     "balances_of",
@@ -73,7 +78,12 @@ __all__ = [
     "overview_totals",
     "participant_by_id",
     "participants_page",
+    "payout_items",
+    "payout_row",
+    "payouts_page",
     "referrals_page",
+    "review_by_id",
+    "reviews_page",
     "reward_by_id",
     "rewards_page",
 ]

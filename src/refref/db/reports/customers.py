@@ -42,6 +42,8 @@ class ReferralRow:
     campaign: str
     status: ReferralStatus
     bound_at: datetime
+    flags: tuple[str, ...]  # checks against fraud that found something (core.decisions.FLAGS)
+    verdict: str | None  # what a person decided on the referral: approved, rejected
 
 
 # Decisions of a customer are one row per payment and program; a payment's money counts once.
@@ -78,15 +80,39 @@ left join lateral (
 order by c.sort_at desc, c.stripe_customer_id desc
 """
 _REFERRALS = """
+with listed as (
 select r.referral_id, r.program_id, g.name as program_name, r.referee_id, c.email as referee_email, r.participant_id,
-       p.name as participant_name, r.carrier_kind, r.carrier_value, r.campaign, r.status, r.bound_at
+       p.name as participant_name, r.carrier_kind, r.carrier_value, r.campaign, r.status, r.bound_at,
+       r.organization_id, r.connection_id
 from referral r
 join program g on g.organization_id = r.organization_id and g.program_id = r.program_id
 join participant p on p.organization_id = r.organization_id and p.participant_id = r.participant_id
 left join customer c on c.organization_id = r.organization_id and c.connection_id = r.connection_id
      and c.stripe_customer_id = r.referee_id
 where {where} order by r.bound_at desc, r.referral_id desc limit {limit}
+)
+select l.referral_id, l.program_id, l.program_name, l.referee_id, l.referee_email, l.participant_id, l.participant_name,
+       l.carrier_kind, l.carrier_value, l.campaign,
+       case when l.status = 'active' and f.flags is not null then 'flagged' else l.status end as status,
+       l.bound_at, coalesce(f.flags, '{}') as flags, nullif(v.verdict, 'withdrawn') as verdict
+from listed l
+left join lateral (
+  select array_agg(distinct flag order by flag) as flags from decision d cross join unnest(d.flags) as flag
+  where d.organization_id = l.organization_id and d.connection_id = l.connection_id and d.referee_id = l.referee_id
+    and d.program_id = l.program_id and d.flags <> '{}'
+) f on true
+left join lateral (
+  select v.verdict from review v
+  where v.organization_id = l.organization_id and v.connection_id = l.connection_id
+    and split_part(v.stripe_id, '/', 1) = l.referee_id and v.stripe_id = l.referee_id
+    and v.program_id = l.program_id and v.rule_id = ''
+  order by v.review_id desc limit 1
+) v on true
+order by l.bound_at desc, l.referral_id desc
 """
+_IS_FLAGGED = """exists (select from decision d where d.organization_id = r.organization_id
+  and d.connection_id = r.connection_id and d.referee_id = r.referee_id and d.program_id = r.program_id
+  and d.flags <> '{}')"""
 _HAS_REFERRAL = """(select from referral r where r.organization_id = c.organization_id
   and r.connection_id = c.connection_id and r.scope_id = c.scope_id and r.referee_id = c.stripe_customer_id
   and r.status <> 'undone')"""
@@ -151,7 +177,11 @@ async def referrals_page(
     limit = clamp_limit(limit)
     wanted = Filter(_REFERRALS)
     wanted.add("r.organization_id = ? and r.connection_id = ?", organization_id, connection_id)
-    wanted.add_given("r.status = ?", status)
+    if status == "flagged":
+        wanted.add(f"(r.status = 'flagged' or r.status = 'active' and {_IS_FLAGGED})")
+    elif status == "active":
+        wanted.add(f"r.status = 'active' and not {_IS_FLAGGED}")
+    wanted.add_given("r.status = ?", status if status == "undone" else None)
     wanted.add_given("r.participant_id = ?", participant_id)
     wanted.add_given("r.program_id = ?", program_id)
     wanted.add_given("r.referee_id = ?", referee_id)
@@ -159,9 +189,11 @@ async def referrals_page(
     if cursor:
         wanted.add("(r.bound_at, r.referral_id) < (?, ?)", *decode_instant_and_id(cursor))
     sql, values = wanted.query(limit)
-    return page_of(
-        await tx.fetch(sql, *values), limit, lambda row: ReferralRow(**dict(row)), ["bound_at", "referral_id"]
-    )
+    return page_of(await tx.fetch(sql, *values), limit, _referral_row, ["bound_at", "referral_id"])
+
+
+def _referral_row(row: asyncpg.Record) -> ReferralRow:
+    return ReferralRow(**{**dict(row), "flags": tuple(row["flags"])})
 
 
 def _customer_row(row: asyncpg.Record) -> CustomerRow:

@@ -11,7 +11,7 @@ import asyncpg
 from refref.db.pool import Connection
 from refref.db.reports.paging import Filter, Page, clamp_limit, decode_instant_and_id, fetch_recent_first, page_of
 
-RewardStatus = Literal["pending", "payable", "held", "reversed"]
+RewardStatus = Literal["pending", "payable", "held", "reversed", "expired", "paid"]
 Outcome = Literal["rewarded", "refused", "waiting"]
 
 
@@ -22,6 +22,7 @@ class RewardRow:
     program_name: str
     participant_id: str
     participant_name: str
+    beneficiary_id: str  # the participant, or the referee
     payment_key: str
     rule_id: str
     referee_id: str
@@ -32,8 +33,12 @@ class RewardRow:
     currency: str
     amount_minor: int
     reversed_minor: int
+    paid_minor: int
     occurred_at: datetime
     hold_until: datetime
+    expires_at: datetime | None
+    holds: tuple[str, ...]  # why it waits for a person (core.decisions.HOLDS)
+    flags: tuple[str, ...]  # what checks against fraud found (core.decisions.FLAGS)
     created_at: datetime
 
     @property
@@ -79,10 +84,13 @@ class DecisionRow:
 
 
 _REWARDS = """
-select r.reward_id, r.program_id, g.name as program_name, r.participant_id, p.name as participant_name, r.payment_key,
-       r.rule_id, r.referee_id, c.email as referee_email, r.terms_version, r.kind, r.status, r.currency,
-       r.amount_minor, r.reversed_minor, r.occurred_at, r.hold_until, r.created_at
+select r.reward_id, r.program_id, g.name as program_name, r.participant_id, p.name as participant_name,
+       r.beneficiary_id, r.payment_key, r.rule_id, r.referee_id, c.email as referee_email, r.terms_version, r.kind,
+       r.status, r.currency, r.amount_minor, r.reversed_minor, r.paid_minor, r.occurred_at, r.hold_until, r.expires_at,
+       r.holds, coalesce(d.flags, '{}') as flags, r.created_at
 from reward r
+left join decision d on d.organization_id = r.organization_id and d.connection_id = r.connection_id
+     and d.payment_key = r.payment_key and d.program_id = r.program_id
 join program g on g.organization_id = r.organization_id and g.program_id = r.program_id
 join participant p on p.organization_id = r.organization_id and p.participant_id = r.participant_id
 left join customer c on c.organization_id = r.organization_id and c.connection_id = r.connection_id
@@ -121,11 +129,16 @@ async def rewards_page(
     currency: str | None = None,
     referee_id: str | None = None,
     payment_key: str | None = None,
+    is_waiting: bool = False,
+    hold: str | None = None,
     search: str | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[RewardRow]:
-    """Rewards, the latest payment first. `search`: ids of reward, payment, customer; names and e-mails."""
+    """Rewards, the latest payment first. `is_waiting`: those alone that wait for a person, `hold`: for what reason.
+
+    `search`: ids of reward, payment, customer; names and e-mails.
+    """
     limit = clamp_limit(limit)
     wanted = Filter(_REWARDS)
     wanted.add("r.organization_id = ? and r.connection_id = ?", organization_id, connection_id)
@@ -136,6 +149,9 @@ async def rewards_page(
     if referee_id:
         await _of_referee(tx, wanted, "r", organization_id, connection_id, referee_id)
     wanted.add_given("r.payment_key = ?", payment_key)
+    if is_waiting:
+        wanted.add("r.status = 'held' and r.holds <> '{}'")
+    wanted.add_given("? = any (r.holds)", hold)
     wanted.add_search(("r.reward_id", "r.payment_key", "r.referee_id", "c.email", "p.name", "p.email"), search)
     before: datetime | None = None
     if cursor:
@@ -221,7 +237,7 @@ async def _of_referee(
 
 
 def _reward_row(row: asyncpg.Record) -> RewardRow:
-    return RewardRow(**dict(row))
+    return RewardRow(**{**dict(row), "holds": tuple(row["holds"]), "flags": tuple(row["flags"])})
 
 
 def _decision_row(row: asyncpg.Record) -> DecisionRow:

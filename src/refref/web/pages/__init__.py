@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from refref.web.pages import (
+    approvals,
     backtests,
     builder,
     builder_custom,
@@ -22,6 +23,7 @@ from refref.web.pages import (
     overview,
     participants,
     payments,
+    payouts,
     programs,
     rates,
     rewards,
@@ -40,6 +42,8 @@ _MODULES = (
     overview,
     payments,
     rewards,
+    approvals,
+    payouts,
     customers,
     participants,
     backtests,
