@@ -1,4 +1,4 @@
-"""History read from Stripe's lists: backfills, reconciliations, statements, polling (SQL in the file of the same name)."""
+"""History read from Stripe's lists: backfills, comparisons, statements, polling (SQL in the file of the same name)."""
 
 from pathlib import Path
 
