@@ -67,18 +67,18 @@ async def repair_webhooks(
         raise Refused(
             "no_public_address",
             f"Stripe cannot reach {desk.base_url}. Set REFREF_BASE_URL to the https address that the world sees, or "
-            "let RefRef ask Stripe for events.",
+            "let RefRef ask Stripe for events (polling).",
         )
     try:
         seen = await _look(desk, acting, connection, situation, gateway)
         found = seen.review.endpoint
         if found is None or roll_secret or seen.review.must_be_replaced:
-            await _make(desk, acting, connection, situation, gateway)
+            made = await _make(desk, acting, connection, situation, gateway)
+            if found is not None and found.stripe_endpoint_id != made.stripe_endpoint_id:
+                await _delete(desk, acting, connection, gateway, found)
         elif seen.review.findings:
             mended = await endpoints.update_endpoint(gateway, found.stripe_endpoint_id, situation.wanted)
             await _note(desk, acting, connection, "repair", mended)
-        if found is not None and (roll_secret or seen.review.must_be_replaced):
-            await _delete(desk, acting, connection, gateway, found)
         for double in seen.review.doubles:
             await _delete(desk, acting, connection, gateway, double)
         async with desk.database.tenant(acting.organization_id) as tx:
@@ -174,7 +174,7 @@ async def _look(
 
 async def _make(
     desk: Desk, acting: Acting, connection: StripeConnection, situation: EndpointSituation, gateway: StripeGateway
-) -> None:
+) -> Endpoint:
     made = await endpoints.create_endpoint(gateway, situation.wanted, situation.newest_endpoint_id)
     async with desk.database.tenant(acting.organization_id) as tx:
         await add_webhook_secret(
@@ -189,6 +189,7 @@ async def _make(
             now=acting.now,
         )
         await record_endpoint(tx, connection, "create", made.endpoint, actor=acting.actor, now=acting.now)
+    return made.endpoint
 
 
 async def _delete(

@@ -27,7 +27,7 @@ class OAuthAttempt:
 async def insert_attempt(tx: Connection, made: OAuthAttempt) -> None:
     """Keep an attempt, and forget those that are long over."""
     await tx.execute(
-        "delete from oauth_attempt where organization_id = $1 and expires_at < $2 - interval '1 day'",
+        "delete from oauth_attempt where organization_id = $1 and expires_at < $2::timestamptz - interval '1 day'",
         made.organization_id,
         made.created_at,
     )

@@ -115,7 +115,9 @@ async def connect_account(
             await connections.update_api_base(tx, organization_id, known.connection_id, account.api_base)
     where = (organization_id, connected.connection_id, account.stripe_account_id, account.mode)
     await platform.add_account(tx, *where)
-    await inbox.accept(tx, await platform.remove_stray_events(tx, *where, stored_types))
+    waited = await platform.remove_stray_events(tx, *where, stored_types)
+    if waited:
+        await inbox.accept(tx, waited)
     await restore_connection(tx, connected, actor=actor, now=now)
     await catalog_syncs.insert_sync(tx, organization_id, connected.connection_id, started_by=actor, started_at=now)
     await audit.record(
