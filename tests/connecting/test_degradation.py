@@ -1,0 +1,294 @@
+"""Connections that stop working: the state is clear, administrators hear of it, nothing is lost, and it goes on."""
+
+import json
+import socket
+import time
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import Message
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from connecting.town import ENOUGH, OWNER, Town, delivering, in_town, served
+from refref.connecting.endpoints import repair_webhooks
+from refref.connecting.keys import check_permissions, exchange_key
+from refref.connecting.watch import check_connection, check_due
+from refref.core.connection_health import PROBLEMS, judge_account, judge_refusal, status_of
+from refref.db.needs import OpenNeed, ask
+from refref.db.pool import Database
+from refref.flows import accounts
+from refref.sandbox.deliveries import sign
+from refref.settings import MailServer, MasterKey
+from refref.stripe.client import API_VERSION
+from refref.vault import Vault
+from refref.web.intake import Intake
+from refref.worker.fetcher import fetch_due
+from refref.worker.pump import pump_once
+from refref.worker.watch import mail_problems
+
+
+@pytest.mark.parametrize(
+    ("access", "code", "problem"),
+    [
+        ("key", "api_key_expired", "key_refused"),
+        ("key", None, "key_refused"),
+        ("platform", "account_invalid", "access_lost"),
+        ("platform", "api_key_expired", "platform_refused"),
+    ],
+)
+def test_what_a_refusal_means(access: str, code: str | None, problem: str) -> None:
+    assert list(judge_refusal(access, code).found) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("account", "problems"),
+    [
+        (None, []),
+        ({"id": "acct_1", "requirements": {"disabled_reason": None}}, []),
+        ({"id": "acct_1", "requirements": {"disabled_reason": "requirements.past_due"}}, []),
+        ({"id": "acct_1", "requirements": {"disabled_reason": "rejected.fraud"}}, ["account_closed"]),
+    ],
+)
+def test_what_an_account_says_of_itself(account: dict[str, object] | None, problems: list[str]) -> None:
+    assert list(judge_account(account).found) == problems
+
+
+@pytest.mark.parametrize(
+    ("status", "codes", "after"),
+    [
+        ("active", [], "active"),
+        ("active", ["permission_missing", "endpoint_faulty", "version_changed"], "active"),
+        ("active", ["key_refused"], "degraded"),
+        ("degraded", ["permission_missing"], "active"),
+        ("disabled", ["key_refused"], "disabled"),
+        ("disabled", [], "disabled"),
+    ],
+)
+def test_the_status_follows(status: str, codes: list[str], after: str) -> None:
+    assert status_of(status, codes) == after
+
+
+def test_every_problem_says_what_to_do() -> None:
+    assert all(kind.title and kind.remedy.endswith(".") for kind in PROBLEMS.values())
+
+
+async def sell(town: Town, connection_id: str) -> None:
+    """A sale; what was bought, only Stripe's API tells."""
+    price = town.sb.create_price(town.sb.create_product("Plan")["id"], "usd", 2500)["id"]
+    session = town.sb.checkout(mode="payment", line_items=[{"price": price, "quantity": 1}])
+    town.sb.pay_session(session["id"], email="buyer@example.com")
+    async with town.database.tenant(town.organization_id) as tx:
+        asked = OpenNeed("session_lines", session["id"], int(time.time()))
+        await ask(tx, town.organization_id, connection_id, [asked], 0)
+
+
+async def pumped(town: Town) -> None:
+    while (await pump_once(town.database, lambda: int(time.time()))).events:
+        pass
+
+
+async def needs(town: Town) -> list[Any]:
+    return await town.read("select need_kind, attempts, error from open_need")
+
+
+def test_a_revoked_key_loses_nothing_and_the_next_one_goes_on(database: str) -> None:
+    async def story(town: Town) -> None:
+        async with served(town.settings, town.database) as url, delivering(town.sb) as deliveries:
+            town.base_url = url
+            key = town.key()
+            made = await town.connect(key)
+            await repair_webhooks(town.desk, town.acting, made.connection_id)
+            town.sb.revoke_key(key)
+            await sell(town, made.connection_id)
+            await deliveries.drained()
+            assert deliveries.failed == 0
+            await pumped(town)
+            assert [row["attempts"] for row in await needs(town)] == [0]
+            await fetch_due(town.database, town.vault, lambda: int(time.time()))
+            assert await check_due(town.desk, town.acting.now) == 1  # the refusal made the watch look at once
+            assert (await town.connection(made.connection_id)).status == "degraded"
+            assert await town.open_codes(made.connection_id) == {"key_refused"}
+            assert [row["attempts"] for row in await needs(town)] == [1]
+            assert await fetch_due(town.database, town.vault, lambda: int(time.time())) == 0  # Stripe is let be
+
+            await sell(town, made.connection_id)  # webhooks are taken while the key is refused
+            await deliveries.drained()
+            assert deliveries.failed == 0
+            await pumped(town)
+
+            await exchange_key(town.desk, town.acting, made.connection_id, town.key())
+            assert (await town.connection(made.connection_id)).status == "active"
+            assert await town.open_codes(made.connection_id) == set()
+            while await fetch_due(town.database, town.vault, lambda: int(time.time())):
+                pass
+            assert await needs(town) == []
+            actions = [row["action"] for row in await town.read("select action from audit_log order by audit_id")]
+            assert actions.index("connection.problem") < actions.index("connection.problem_over")
+
+    in_town(database, story)
+
+
+def test_a_passing_failure_changes_nothing(database: str) -> None:
+    async def story(town: Town) -> None:
+        made = await town.connect()
+        for kind in ("unavailable", "rate_limit", "reset"):
+            town.sb.fail_next(kind=kind, count=9)
+            after = await check_connection(town.desk, town.acting, made.connection_id)
+            town.sb.faults.clear()
+            assert (after.status, await town.open_codes(made.connection_id)) == ("active", set())
+
+    in_town(database, story)
+
+
+def test_a_lost_permission_is_told_and_ends_when_it_is_back(database: str) -> None:
+    async def story(town: Town) -> None:
+        key = town.key()
+        made = await town.connect(key)
+        town.sb.restrict_key(key, {name: right for name, right in ENOUGH.items() if name != "invoice"})
+        await check_permissions(town.desk, town.acting, made.connection_id)
+        rows = await town.read("select code, detail from connection_problem where ended_at is null")
+        assert [tuple(row) for row in rows] == [("permission_missing", "Invoices")]
+        assert (await town.connection(made.connection_id)).status == "active"
+        town.sb.restrict_key(key, ENOUGH)
+        await check_permissions(town.desk, town.acting, made.connection_id)
+        assert await town.open_codes(made.connection_id) == set()
+
+    in_town(database, story)
+
+
+def test_a_closed_account(database: str) -> None:
+    async def story(town: Town) -> None:
+        partner = town.sb.create_account(type="custom")["id"]
+        key = str(town.sb.create_key(ENOUGH, account=partner)["key"])
+        made = await town.connect(key)
+        town.sb.reject_account(partner, "fraud")
+        after = await check_connection(town.desk, town.acting, made.connection_id)
+        assert (after.status, await town.open_codes(made.connection_id)) == ("degraded", {"account_closed"})
+
+    in_town(database, story)
+
+
+def test_a_key_that_cannot_be_decrypted(database: str) -> None:
+    async def story(town: Town) -> None:
+        made = await town.connect()
+        lost = Vault([MasterKey("k2", bytes(32))])
+        town_of_another_key = type(town.desk)(town.database, lost, town.base_url)
+        await check_connection(town_of_another_key, town.acting, made.connection_id)
+        assert await town.open_codes(made.connection_id) == {"key_unreadable"}
+        await check_connection(town.desk, town.acting, made.connection_id)
+        assert await town.open_codes(made.connection_id) == set()
+        assert (await town.connection(made.connection_id)).status == "active"
+
+    in_town(database, story)
+
+
+def test_another_api_version_in_mid_stream_is_told(database: str) -> None:
+    async def story(town: Town) -> None:
+        made = await town.connect()
+        endpoint = await repair_webhooks(town.desk, town.acting, made.connection_id)
+        assert endpoint.review.endpoint is not None
+        secret = town.sb.find("webhook_endpoint", endpoint.review.endpoint.stripe_endpoint_id)["_secret"]
+        for number, version in enumerate((API_VERSION, API_VERSION, "2024-06-20")):
+            await deliver(town, made.connection_id, secret, f"evt_{number}", version)
+            await check_connection(town.desk, town.acting, made.connection_id)
+            expected = {"version_changed"} if version == "2024-06-20" else set()
+            assert await town.open_codes(made.connection_id) == expected
+        rows = await town.read("select detail from connection_problem")
+        assert [row["detail"] for row in rows] == [f"{API_VERSION} to 2024-06-20"]
+        assert (await town.connection(made.connection_id)).status == "active"
+        await check_permissions(town.desk, town.acting, made.connection_id)  # a person has looked
+        assert await town.open_codes(made.connection_id) == set()
+
+    in_town(database, story)
+
+
+async def deliver(town: Town, connection_id: str, secret: str, event_id: str, version: str) -> None:
+    customer = {"id": "cus_1", "object": "customer", "email": "c@example.com"}
+    event = {"id": event_id, "object": "event", "type": "customer.created", "created": int(time.time())}
+    body = json.dumps({**event, "livemode": False, "api_version": version, "data": {"object": customer}}).encode()
+    intake = Intake(town.database, town.vault)
+    answer = await intake.take(connection_id, sign(body, secret, int(time.time())).encode(), body)
+    await intake.close()
+    assert answer.status == 200
+
+
+class Postbox:
+    """A mail server that keeps what it is given, or refuses it."""
+
+    def __init__(self) -> None:
+        self.mails: list[tuple[list[str], Message]] = []
+        self.is_full = False
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
+        if self.is_full:
+            return "452 Insufficient system storage"
+        assert isinstance(envelope.content, bytes)
+        self.mails.append((list(envelope.rcpt_tos), message_from_bytes(envelope.content)))
+        return "250 OK"
+
+
+def test_administrators_are_mailed_once(database: str) -> None:
+    postbox = Postbox()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    controller = Controller(postbox, hostname="127.0.0.1", port=port)
+    controller.start()
+    mail = MailServer("127.0.0.1", port, None, None, False, "refref@example.com")
+
+    async def story(town: Town) -> None:
+        await add_people(town.database, town.organization_id)
+        key = town.key()
+        made = await town.connect(key)
+        assert await mail_problems(town.database, town.settings) == 0
+        town.sb.revoke_key(key)
+        await check_connection(town.desk, town.acting, made.connection_id)
+        postbox.is_full = True
+        assert await mail_problems(town.database, town.settings) == 0
+        postbox.is_full = False
+        assert await mail_problems(town.database, town.settings) == 1
+        assert await mail_problems(town.database, town.settings) == 0
+        assert sorted(to for to, _ in postbox.mails) == [["admin@example.com"], [OWNER]]
+        message = postbox.mails[0][1]
+        assert message["Subject"] == "RefRef: Stripe refuses the key (Shop, test mode)"
+        text = message.get_payload(decode=True)
+        assert isinstance(text, bytes)
+        assert f"/integrations/stripe/{made.connection_id}" in text.decode()
+        assert key[-8:] not in text.decode()
+        await check_connection(town.desk, town.acting, made.connection_id)  # still so: no second mail
+        assert await mail_problems(town.database, town.settings) == 0
+
+    try:
+        in_town(database, story, mail=mail)
+    finally:
+        controller.stop()
+
+
+def test_without_a_mail_server_the_pages_alone_tell(database: str) -> None:
+    async def story(town: Town) -> None:
+        key = town.key()
+        made = await town.connect(key)
+        town.sb.revoke_key(key)
+        await check_connection(town.desk, town.acting, made.connection_id)
+        assert await mail_problems(town.database, town.settings) == 0
+        assert await town.open_codes(made.connection_id) == {"key_refused"}
+
+    in_town(database, story)
+
+
+async def add_people(database: Database, organization_id: str) -> None:
+    for email, role in (("admin@example.com", "admin"), ("viewer@example.com", "viewer")):
+        async with database.tenant(organization_id) as tx:
+            await accounts.create_user(
+                tx,
+                organization_id,
+                email=email,
+                name="",
+                role=role,
+                password_hash="-",
+                actor="system",
+                now=datetime.now(UTC),
+            )
