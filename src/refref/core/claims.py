@@ -24,7 +24,8 @@ class Option(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class CapRoom(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A cap on a claim: the window that it limits ("": the reward alone) and its amount in `currency`.
 
-    Rewards in currencies that the cap does not name (`named`) count in `currency`, each at the `rate` of its day.
+    Rewards in currencies that the cap does not name (`named`) count in `others` ("": not at all), each at the rate of
+    its day; `rate` is that of the reward at hand.
     """
 
     on: str
@@ -33,6 +34,7 @@ class CapRoom(msgspec.Struct, frozen=True, gc=False, array_like=True):
     amount: int
     currency: str
     named: tuple[str, ...]
+    others: str = ""
     reason: str = ""  # no_cap_for_currency, no_rate: there is no amount
     rate: Note = ()
 

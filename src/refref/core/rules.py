@@ -142,11 +142,17 @@ def _met(rule: CompiledRule, situation: Situation, standing: Standing, met: dict
     return met.get(id(rule.event)) or _meet(rule.event, situation, standing, met)
 
 
+def _counted_as(compiled: CompiledEvent, situation: Situation) -> str:
+    """Under what an event is counted: payments by themselves, what carries none by itself."""
+    event_id = compiled.event.event_id
+    return event_id if situation.happening is None else f"{event_id}/without payment"
+
+
 def _meet(compiled: CompiledEvent, situation: Situation, standing: Standing, met: dict[int, Met]) -> Met:
     """Judge an event once for a conversion, and count it in both cycles where it is met."""
     judged = _judge_event(compiled, situation, standing)
     if not judged.reason:
-        event_id = compiled.event.event_id
+        event_id = _counted_as(compiled, situation)
         for cycle in situation.cycles:
             cycle.met[event_id] = cycle.met.get(event_id, 0) + 1
         judged = Met("", "", judged.chosen, situation.cycle.met[event_id])
@@ -158,7 +164,7 @@ def _judge_event(compiled: CompiledEvent, situation: Situation, standing: Standi
     """Whether a conversion meets a qualifying event: its kind, then each criterion in the order of docs/terms.md."""
     event = compiled.event
     if situation.sale is not None:
-        is_again = event.kind == "first_purchase" and situation.cycle.met.get(event.event_id)
+        is_again = event.kind == "first_purchase" and situation.cycle.met.get(_counted_as(compiled, situation))
         if is_again or (event.kind not in situation.kinds and event.kind != "first_purchase"):
             return NOT_MET
     if situation.happening is not None and situation.happening.missing:

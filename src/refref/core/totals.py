@@ -62,7 +62,7 @@ def counts(room: CapRoom, currency: str) -> bool:
     if "<" not in currency:
         return currency == room.currency
     into, _, source = currency.partition("<")
-    return into == room.currency and source not in room.named
+    return into == room.currency == room.others and source not in room.named
 
 
 @lru_cache(maxsize=4096)

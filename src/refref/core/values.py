@@ -171,17 +171,18 @@ def cap_room(cap: CompiledCap, currency: str, situation: Situation) -> CapRoom:
     window = "" if cap.window is None else cap.window.key
     named = tuple(sorted(given.amounts))
     amount = given.amounts.get(currency)
-    if amount is not None:
-        return CapRoom(given.on, window, given.period, amount, currency, named)
     terms = situation.terms.terms.currency
-    if terms.conversion == "never":
-        return CapRoom(given.on, window, given.period, 0, currency, named, "no_cap_for_currency")
-    source = source_currency(given.amounts, terms)
-    found = rate_for(currency, source, situation)
+    others = "" if terms.conversion == "never" else source_currency(given.amounts, terms)
+    if amount is not None:
+        return CapRoom(given.on, window, given.period, amount, currency, named, others)
+    if not others:
+        return CapRoom(given.on, window, given.period, 0, currency, named, "", "no_cap_for_currency")
+    found = rate_for(currency, others, situation)
     if not isinstance(found, Rate):
-        return CapRoom(given.on, window, given.period, 0, source, named, "no_rate" if found is None else found.reason)
+        reason = "no_rate" if found is None else found.reason
+        return CapRoom(given.on, window, given.period, 0, others, named, others, reason)
     note = rate_note(found, 0, 0)
-    return CapRoom(given.on, window, given.period, given.amounts[source], source, named, "", note)
+    return CapRoom(given.on, window, given.period, given.amounts[others], others, named, others, "", note)
 
 
 def counted_in(currency: str, situation: Situation) -> tuple[Note, ...]:
