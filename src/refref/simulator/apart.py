@@ -50,7 +50,7 @@ class Answered(msgspec.Struct, frozen=True):
     program_id: str = ""
 
 
-async def play_apart(asked: Asked) -> Answered:
+async def play_apart(asked: Asked, within_seconds: int = WITHIN_SECONDS) -> Answered:
     """Play a story in a process of its own; one that is too large or takes too long is a fault of the story."""
     if len(asked.text) > MAX_CHARACTERS:
         return _refused(f"A story has at most {MAX_CHARACTERS} characters here; the command line takes longer ones.")
@@ -65,10 +65,10 @@ async def play_apart(asked: Asked) -> Answered:
             env={"PYTHONPATH": str(_ROOT), "PATH": os.defpath, "PYTHONUTF8": "1"},  # none of our secrets
         )
         try:
-            async with asyncio.timeout(WITHIN_SECONDS):
+            async with asyncio.timeout(within_seconds):
                 told, complaint = await process.communicate(msgspec.json.encode(asked))
         except TimeoutError:
-            return _refused(f"The story took longer than {WITHIN_SECONDS} seconds: tell a shorter one.")
+            return _refused(f"The story took longer than {within_seconds} seconds: tell a shorter one.")
         finally:
             if process.returncode is None:
                 process.kill()

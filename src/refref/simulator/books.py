@@ -5,7 +5,7 @@ The same pure functions as the product's, without its database. One program, one
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -46,10 +46,13 @@ class Books:
         self.decisions: dict[str, Decision] = {}
         self.referrals: dict[str, DerivedReferral] = {}
         self.entries: list[Entry] = []
-        self._facts: dict[str, tuple[Fact, str]] = {}
+        self._facts: dict[str, list[Fact]] = {}  # by scope
+        self._scope_of: dict[str, str] = {}
         self._drafts: dict[str, Draft] = {}
-        self._completed: Mapping[str, Sequence[Completed]] = {}
-        self._cards: dict[str, frozenset[str]] = {}
+        self._completed: dict[str, list[Completed]] = {}
+        self._judged: set[str] = set()  # scopes whose decisions may have changed since they were booked
+        self._cards: dict[str, CardUse] = {}
+        self._card_emails: dict[str, frozenset[str]] = {}
         self._made = 0
         self._digests: dict[str, bytes] = {}
         self._rates = RateBook(bundled_history()) if self.program.outline.converts else None
@@ -74,10 +77,19 @@ class Books:
 
     def take(self, facts: Sequence[Fact]) -> None:
         """Add facts to what is known, and judge the customers anew whom they concern."""
-        merged = absorb(self._facts.values(), facts)
-        self._facts = {stripe_id: (fact, merged.scopes[stripe_id]) for stripe_id, fact in merged.facts.items()}
+        ids = {stripe_id for fact in facts for stripe_id in (fact.stripe_id, *fact.links)}
+        scopes = {self._scope_of[stripe_id] for stripe_id in ids if stripe_id in self._scope_of}
+        known = [(fact, scope) for scope in scopes for fact in self._facts[scope]]
+        merged = absorb(known, facts)
+        for scope in scopes:
+            del self._facts[scope]
+        for stripe_id, fact in merged.facts.items():
+            self._scope_of[stripe_id] = merged.scopes[stripe_id]
+            self._facts.setdefault(merged.scopes[stripe_id], []).append(fact)
         for gone in merged.moves:
             self._drafts.pop(gone, None)
+            self._completed.pop(gone, None)
+            self._cards.pop(gone, None)
         self._judge(set(merged.touched))
 
     def review(self, stripe_ids: Sequence[str], verdict: str) -> None:
@@ -104,7 +116,7 @@ class Books:
             self.rewards[reward.reward_id] = reward
         self.entries.extend(plan.entries)
         self.referrals = {referral.referee_id: referral for one in derived for referral in one.referrals}
-        changed = tuple(self._changed(decision for one in derived for decision in one.decisions))
+        changed = self._changed() if self._judged else ()
         return Settled(changed, plan.entries)
 
     def rewards_of(self, beneficiary: str) -> list[BookedReward]:
@@ -139,22 +151,23 @@ class Books:
         self._made += 1
         return f"reward_{self._made:05}"
 
-    def _changed(self, decisions: Iterator[Decision]) -> Iterator[Decision]:
-        before, self.decisions = self._digests, {}
-        self._digests = {}
-        for decision in decisions:
-            key = decision.payment_key
-            self.decisions[key] = decision
-            self._digests[key] = digest_of(encode_decision(decision))
-            if before.get(key) != self._digests[key]:
-                yield decision
+    def _changed(self) -> tuple[Decision, ...]:
+        """The decisions that are new or other than before; those of customers who lost theirs are forgotten."""
+        changed: list[Decision] = []
+        current = {item.decision.payment_key for items in self._completed.values() for item in items}
+        self.decisions = {key: decision for key, decision in self.decisions.items() if key in current}
+        for scope in sorted(self._judged & self._completed.keys()):
+            for item in self._completed[scope]:
+                key, digest = item.decision.payment_key, digest_of(encode_decision(item.decision))
+                if self._digests.get(key) != digest:
+                    changed.append(item.decision)
+                self.decisions[key], self._digests[key] = item.decision, digest
+        self._judged = set()
+        return tuple(sorted(changed, key=lambda decision: (decision.occurred_at, decision.payment_key)))
 
     def _judge(self, scopes: set[str]) -> None:
-        """Draft these customers anew, and those whose cards others now use too; then complete all in their order."""
-        by_scope: dict[str, list[Fact]] = {}
-        for fact, scope in self._facts.values():
-            by_scope.setdefault(scope, []).append(fact)
-        cards = _emails_by_card(by_scope)
+        """Draft these customers anew, and those whose cards others now use too; then complete them, or all where
+        others' payments matter."""
         config = Config(
             (self.program,),
             self.codes,
@@ -163,23 +176,37 @@ class Books:
             reviews=self.reviews,
             rates=self._rates,
         )
-        for scope, own in by_scope.items():
-            emails = cards[scope]
-            if scope in scopes or emails != self._cards.get(scope):
-                self._cards[scope] = emails
-                self._drafts[scope] = draft(own, msgspec.structs.replace(config, card_emails=emails))
-        self._completed = finish(list(self._drafts.items()), config)
+        for scope in scopes:
+            self._cards[scope] = _card_use(self._facts[scope])
+        shared = _emails_by_card(self._cards)
+        fresh = set(scopes)
+        for scope, emails in shared.items():
+            if scope in fresh or emails != self._card_emails.get(scope):
+                fresh.add(scope)
+                own = msgspec.structs.replace(config, card_emails=emails)
+                self._drafts[scope] = draft(self._facts[scope], own)
+        self._card_emails = shared
+        todo = self._drafts if self.program.is_shared else {scope: self._drafts[scope] for scope in fresh}
+        self._completed.update(finish(list(todo.items()), config))
+        self._judged.update(todo)
 
 
-def _emails_by_card(by_scope: Mapping[str, Sequence[Fact]]) -> dict[str, frozenset[str]]:
+class CardUse(msgspec.Struct, frozen=True):
+    """The cards of a scope, and the addresses of its customer."""
+
+    cards: frozenset[str]
+    emails: frozenset[str]
+
+
+def _card_use(facts: Sequence[Fact]) -> CardUse:
+    cards = (fact.state.card_fingerprint for fact in facts if isinstance(fact.state, ChargeState))
+    return CardUse(frozenset(card for card in cards if card), scope_emails(facts))
+
+
+def _emails_by_card(uses: Mapping[str, CardUse]) -> dict[str, frozenset[str]]:
     """For each scope the addresses of all customers who used one of its cards."""
-    cards = {
-        scope: {f.state.card_fingerprint for f in own if isinstance(f.state, ChargeState)} - {None}
-        for scope, own in by_scope.items()
-    }
-    emails = {scope: scope_emails(own) for scope, own in by_scope.items()}
-    users: dict[str | None, set[str]] = {}
-    for scope, own_cards in cards.items():
-        for card in own_cards:
-            users.setdefault(card, set()).update(emails[scope])
-    return {scope: frozenset(e for card in own for e in users[card]) for scope, own in cards.items()}
+    users: dict[str, set[str]] = {}
+    for use in uses.values():
+        for card in use.cards:
+            users.setdefault(card, set()).update(use.emails)
+    return {scope: frozenset(e for card in use.cards for e in users[card]) for scope, use in uses.items()}
