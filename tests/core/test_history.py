@@ -1,0 +1,119 @@
+"""What of a reading is news, how far a reading is, and in which class of the statement a payment is."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from refref.core.facts import Carrier, CarrierKind, ChargeState, Fact, InvoiceState, Kind, Line
+from refref.core.history import Stretch, news_of, progress_bps, seconds_left
+from refref.core.statement import Decided, PaymentClass, class_of, explained_bps
+
+INVOICE = Fact(
+    "in_1",
+    Kind.INVOICE,
+    4,
+    100,
+    0,
+    InvoiceState("paid", "usd", 2_000, 2_000, 2_000, lines=(Line("il_1", 2_000),)),
+    ("cus_1", "pi_1"),
+)
+CHARGE = Fact("ch_1", Kind.CHARGE, 1, 100, 0, ChargeState("succeeded", "usd", 2_000, 500), ("pi_1",))
+
+
+def later(fact: Fact, **changes: object) -> Fact:
+    """The object as it is read an hour later."""
+    return msgspec.structs.replace(fact, seen_at=fact.seen_at + 3600, **changes)
+
+
+def charge(amount_refunded: int) -> ChargeState:
+    return ChargeState("succeeded", "usd", 2_000, amount_refunded)
+
+
+@pytest.mark.parametrize(
+    ("known", "fresh", "news"),
+    [
+        ([], INVOICE, "missing"),
+        ([Fact("in_1", Kind.REF)], INVOICE, "missing"),
+        ([Fact("in_1", Kind.INVOICE, links=("cus_1", "pi_1"))], INVOICE, "missing"),
+        ([INVOICE], later(INVOICE), ""),
+        ([INVOICE], later(INVOICE, state=msgspec.structs.replace(INVOICE.state, lines=(), has_all_lines=False)), ""),
+        ([INVOICE], later(INVOICE, state=msgspec.structs.replace(INVOICE.state, number="A-1")), "outdated: number"),
+        ([CHARGE], later(CHARGE, state=charge(2_000)), "outdated: amount_refunded"),
+        ([CHARGE], later(CHARGE, state=charge(0)), ""),  # a refund failed, which the refund tells
+        ([later(CHARGE, state=charge(700))], CHARGE, ""),  # read before the event that is known
+        ([CHARGE], later(CHARGE, links=("pi_1", "dp_1")), "a link is missing"),
+        ([CHARGE, Fact("dp_1", Kind.DISPUTE, links=("ch_1",))], later(CHARGE, links=("pi_1", "dp_1")), ""),
+        (
+            [INVOICE],
+            later(INVOICE, carriers=(Carrier(CarrierKind.INVOICE_METADATA, "ana", 100),)),
+            "a referral identifier is missing",
+        ),
+        ([INVOICE], later(INVOICE, marks=(("coupon:c", 100),)), "a mark is missing"),
+        ([later(INVOICE, marks=(("coupon:c", 5),))], later(INVOICE, marks=(("coupon:c", 100),)), ""),
+    ],
+)
+def test_news(known: list[Fact], fresh: Fact, news: str) -> None:
+    assert news_of({fact.stripe_id: fact for fact in known}, fresh) == news
+
+
+@pytest.mark.parametrize(
+    ("parts", "bps"),
+    [
+        ([], 0),
+        ([Stretch()], 0),
+        ([Stretch(1000, 0, 1000)], 0),
+        ([Stretch(1000, 0, 250)], 7_500),
+        ([Stretch(1000, 0, 250), Stretch(is_done=True)], 8_750),
+        ([Stretch(1000, 1000, 1000)], 0),
+        ([Stretch(1000, 0, -50)], 10_000),
+        ([Stretch(is_done=True), Stretch(is_done=True)], 10_000),
+    ],
+)
+def test_progress(parts: list[Stretch], bps: int) -> None:
+    assert progress_bps(parts) == bps
+
+
+def test_the_estimate_follows_the_pace() -> None:
+    assert seconds_left(50, 60) is None  # too early to say
+    assert seconds_left(2_500, 60) == 180
+    assert seconds_left(10_000, 60) == 0
+
+
+def rewarded(earned: int = 100, taken: int = 0, refunded: int = 0) -> Decided:
+    return Decided("rewarded", "", 1_000, refunded, earned, taken)
+
+
+def refused(reason: str) -> Decided:
+    return Decided("refused", reason, 1_000, 0, 0, 0)
+
+
+WAITS = Decided("waiting", "payment_pending", 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("decisions", "expected"),
+    [
+        ([rewarded()], (PaymentClass.REWARDED, "")),
+        ([rewarded(taken=40, refunded=400)], (PaymentClass.REWARDED, "")),
+        ([rewarded(taken=100, refunded=1_000)], (PaymentClass.REVERSED, "")),
+        ([rewarded(taken=100)], (PaymentClass.REVERSED, "")),  # a lost dispute
+        ([rewarded(earned=0)], (PaymentClass.REWARDED, "")),  # a discount or a feature
+        ([refused("not_attributed")], (PaymentClass.NOT_ATTRIBUTED, "not_attributed")),
+        ([refused("unknown_code")], (PaymentClass.NOT_ATTRIBUTED, "unknown_code")),
+        ([refused("self_referral")], (PaymentClass.EXCLUDED, "self_referral")),
+        ([WAITS], (PaymentClass.WAITING, "payment_pending")),
+        ([refused("not_attributed"), rewarded()], (PaymentClass.REWARDED, "")),
+        ([refused("not_attributed"), refused("duration_over")], (PaymentClass.EXCLUDED, "duration_over")),
+        ([rewarded(taken=100), WAITS], (PaymentClass.WAITING, "payment_pending")),
+    ],
+)
+def test_every_payment_is_in_one_class(decisions: list[Decided], expected: tuple[PaymentClass, str]) -> None:
+    assert class_of(decisions) == expected
+    assert class_of(decisions[::-1]) == expected
+
+
+def test_explained_money_is_rounded_down() -> None:
+    assert explained_bps(99_999, 100_000) == 9_999
+    assert explained_bps(5, 5) == 10_000
+    assert explained_bps(0, 0) == 10_000

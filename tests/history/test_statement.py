@@ -1,0 +1,134 @@
+"""The monthly statement: each payment in one class, each movement of Stripe's balance with the payment behind it."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from history.reading import at, read_on, settle_all, story_of
+from refref.core.refusals import Refused
+from refref.db.history import HistoryRun
+from refref.db.reports import readings
+from refref.db.reports.readings import Statement
+from refref.flows.readings import month_span, start_statement
+from refref.sandbox import Sandbox
+from stories.story import START, Story
+from stories.test_storm import make_history
+from stories.world import World
+
+
+def statement_of(story: Story, month: str) -> Statement:
+    merchant, now = story.merchant, at(story.sb.now)
+
+    async def ask() -> HistoryRun:
+        async with story.world.database.tenant(merchant.organization_id) as tx:
+            ids = (merchant.organization_id, merchant.connection_id)
+            return await start_statement(tx, *ids, month=month, actor="system", now=now)
+
+    async def look() -> Statement:
+        async with story.world.database.tenant(merchant.organization_id) as tx:
+            found = await readings.statement(tx, merchant.organization_id, run.run_id, now)
+        assert found is not None
+        return found
+
+    run = story.world.run(ask())
+    assert read_on(story, run).status == "done"
+    return story.world.run(look())
+
+
+def told(found: Statement) -> dict[tuple[str, str], tuple[int, int]]:
+    """(class, reason) -> payments and what they paid."""
+    return {(row.payment_class, row.reason): (row.count, row.paid_minor) for row in found.classes}
+
+
+def test_each_kind_of_payment_has_its_class_and_every_cent_is_explained(world: World) -> None:
+    sb = Sandbox(clock_start=START, seed=4)
+    story = story_of(world, sb, has_api=True)
+    price = sb.create_price(sb.create_product("P")["id"], "usd", 10_000)["id"]
+
+    def sell(name: str, **more: Any) -> Any:
+        return sb.sell(price=price, email=f"{name}@customers.example", customer_creation="always", **more)
+
+    sell("kept", client_reference_id="ana")
+    sell("partly", client_reference_id="ana")
+    sb.refund(sb.all("charge")[-1]["id"], amount=2_500)
+    sell("refunded", client_reference_id="bea")
+    sb.refund(sb.all("charge")[-1]["id"])
+    sell("lost", client_reference_id="cal")
+    sb.close_dispute(sb.dispute(sb.all("charge")[-1]["id"])["id"], "lost")
+    sell("alone")
+    sell("typo", client_reference_id="anna")
+    sell("ana@partners.example".partition("@")[0], client_reference_id="dee", card="sepa")
+    story._send(list(sb.events))
+    settle_all(story)
+    sb.top_up(50_000)
+
+    found = statement_of(story, "2026-01")
+    assert told(found) == {
+        ("rewarded", ""): (2, 20_000),
+        ("reversed", ""): (2, 20_000),
+        ("not_attributed", "not_attributed"): (1, 10_000),
+        ("not_attributed", "unknown_code"): (1, 10_000),
+        ("waiting", "payment_pending"): (1, 0),
+    }
+    (dollars,) = found.explained
+    assert (dollars.currency, dollars.explained_bps, dollars.count) == ("usd", 10_000, 9)
+    # six charges; a refund of 25.00 and one of 100.00; the dispute of 100.00
+    assert dollars.moved_minor == 6 * 10_000 + 2_500 + 10_000 + 10_000
+    assert found.unexplained == ()
+    other = {row.type: row.is_sale for row in found.money}
+    assert other == {"charge": True, "refund": True, "adjustment": True, "topup": False}
+
+    entries = world.fetch(story.merchant, "select count(*), count(distinct payment_key) from statement_payment")
+    assert tuple(entries[0]) == (7, 7)
+
+
+def test_a_charge_that_the_books_do_not_know_is_named(world: World) -> None:
+    sb = Sandbox(clock_start=START, seed=5)
+    story = story_of(world, sb, has_api=True)
+    price = sb.create_price(sb.create_product("P")["id"], "usd", 3_000)["id"]
+    for number in range(3):
+        sb.sell(price=price, email=f"c{number}@customers.example")
+    lost = sb.all("charge")[-1]
+    unheard = {lost["id"], lost["payment_intent"], *(s["id"] for s in sb.all("checkout.session")[-1:])}
+    story._send([event for event in sb.events if event["data"]["object"]["id"] not in unheard])
+    settle_all(story)
+    found = statement_of(story, "2026-01")
+    (dollars,) = found.explained
+    assert (dollars.explained_bps, dollars.explained_minor, dollars.moved_minor) == (6_666, 6_000, 9_000)
+    assert [row.source_id for row in found.unexplained] == [lost["id"]]
+
+
+@pytest.mark.timeout(300)
+def test_half_a_year_is_explained_month_by_month(world: World) -> None:
+    sb = Sandbox(clock_start=START, seed=7)
+    make_history(sb, random.Random(7))  # noqa: S311 - a seed for a history, no secret
+    story = story_of(world, sb, has_api=True)
+    story._send(list(sb.events))
+    settle_all(story)
+    months = sorted({f"{datetime.fromtimestamp(event['created'], UTC):%Y-%m}" for event in sb.events})
+    statements = [statement_of(story, month) for month in months]
+    for found in statements:
+        assert all(own.explained_bps == 10_000 for own in found.explained), (found.month, found.unexplained)
+    payments = world.fetch(
+        story.merchant, "select count(distinct payment_key) from decision where strpos(payment_key, '/') = 0"
+    )
+    assert sum(row.count for found in statements for row in found.classes) == payments[0][0]
+    movements = sum(own.count for found in statements for own in found.explained)
+    of_sales = [row for row in sb.all("balance_transaction") if row["type"] not in ("payout", "topup", "transfer")]
+    assert movements == len(of_sales) > 50
+
+
+@pytest.mark.parametrize("month", ["", "2026", "2026-13", "2026-1-1", "march"])
+def test_a_month_is_a_month(month: str) -> None:
+    with pytest.raises(Refused) as refused:
+        month_span(month)
+    assert (refused.value.code, refused.value.field) == ("invalid_month", "month")
+
+
+def test_a_month_goes_from_its_first_day_to_the_next_ones() -> None:
+    assert month_span("2024-02") == (datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 3, 1, tzinfo=UTC))
+    assert month_span("2026-12") == (datetime(2026, 12, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
