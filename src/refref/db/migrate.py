@@ -3,7 +3,7 @@
 from pathlib import Path
 
 HERE = Path(__file__).parent / "migrations"
-HEAD = "0009"
+HEAD = "0010"
 
 
 def upgrade(dsn: str) -> None:
