@@ -16,6 +16,7 @@ import pytest
 from db import history_finders
 from db.two_tenants import EARLY, LATER, NOW, Ids, drop_row_level_security, two_tenants
 from refref.core.periods import DAY_S
+from refref.core.refusals import Refused
 from refref.db import (
     api_keys,
     audit,
@@ -135,6 +136,12 @@ FINDERS: dict[str, Finder] = {
     "reports.overview_totals": lambda tx, org, a: overview(tx, org, a),
 }
 FINDERS |= {
+    "explain.reviews_of": lambda tx, org, a: explain.reviews_of(tx, org, place(a), ["cus_a"]),
+    "reports.reviews_page": lambda tx, org, a: rows(reports.reviews_page(tx, org, a.connection_id)),
+    "reports.review_by_id": lambda tx, org, a: or_none(reports.review_by_id(tx, org, a.connection_id, "rev_a")),
+    "reports.payouts_page": lambda tx, org, a: rows(reports.payouts_page(tx, org, a.connection_id)),
+    "reports.payout_row": lambda tx, org, a: reports.payout_row(tx, org, "pyt_a"),
+    "reports.payout_items": lambda tx, org, a: reports.payout_items(tx, org, "pyt_a"),
     "payouts.payable_rewards": lambda tx, org, a: payouts.payable_rewards(
         tx, org, a.connection_id, a.participant_id, "usd"
     ),
@@ -254,6 +261,14 @@ async def booked(tx: Connection, organization_id: str, a: Ids) -> list[Any]:
     """What is booked for A's customer, without the empty books of scopes that are unknown."""
     found = await books.books_of_scopes(tx, organization_id, a.connection_id, ["cus_a"])
     return [book for book in found.values() if book.rewards or book.decisions or book.referrals or book.customers]
+
+
+async def or_none(found: Awaitable[Any]) -> Any:
+    """What is found, or None where it is refused."""
+    try:
+        return await found
+    except Refused:
+        return None
 
 
 async def payout_items(tx: Connection, organization_id: str) -> list[Any]:
