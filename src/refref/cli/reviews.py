@@ -33,21 +33,21 @@ def list_approvals(
     program: ProgramId = None,
     participant: ParticipantId = None,
     hold: Hold = None,
-    is_decided: Annotated[
-        bool, typer.Option("--decided", help="What was decided instead, with the ids to withdraw.")
-    ] = False,
+    is_decided: Annotated[bool, typer.Option("--decided", help="What was decided, instead.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     organization: Organization = None,
     connection: ConnectionId = None,
     as_json: AsJson = False,
 ) -> None:
     """List rewards that wait for a person, with the reason; the latest conversion first."""
-    from refref.core.money import format_amount
     from refref.db import reports
 
+    if is_decided:
+        _list_decided(program, limit, organization, connection, as_json)
+        return
     _check_hold(hold)
 
-    async def waiting(here: Installation) -> Page[RewardRow]:
+    async def work(here: Installation) -> Page[RewardRow]:
         organization_id = await here.organization_id(organization)
         async with here.database.tenant(organization_id) as tx:
             chosen = await here.connection(tx, organization_id, connection)
@@ -62,7 +62,24 @@ def list_approvals(
                 limit=limit,
             )
 
-    async def known(here: Installation) -> Page[ReviewRow]:
+    rewards = run(work).rows
+    show(rewards, table([_line(row) for row in rewards]) or "Nothing waits.", as_json=as_json)
+
+
+def _line(row: RewardRow) -> tuple[str, ...]:
+    from refref.core.money import format_amount
+
+    amount, customer = format_amount(row.amount_minor, row.currency), row.referee_email or row.referee_id
+    why = ", ".join((*row.holds, *row.flags))
+    return row.reward_id, amount, row.participant_name, customer, row.payment_key, why
+
+
+def _list_decided(
+    program: str | None, limit: int, organization: str | None, connection: str | None, as_json: bool
+) -> None:
+    from refref.db import reports
+
+    async def work(here: Installation) -> Page[ReviewRow]:
         organization_id = await here.organization_id(organization)
         async with here.database.tenant(organization_id) as tx:
             chosen = await here.connection(tx, organization_id, connection)
@@ -70,27 +87,12 @@ def list_approvals(
                 tx, organization_id, chosen.connection_id, program_id=program, limit=limit
             )
 
-    if is_decided:
-        verdicts = run(known).rows
-        shown = [
-            (row.review_id, f"{row.at:%Y-%m-%d %H:%M}", row.verdict, row.stripe_id, row.rule_id or "-", row.reason)
-            for row in verdicts
-        ]
-        show(verdicts, table(shown) or "Nothing was decided yet.", as_json=as_json)
-        return
-    rewards = run(waiting).rows
+    rows = run(work).rows
     lines = [
-        (
-            row.reward_id,
-            format_amount(row.amount_minor, row.currency),
-            row.participant_name,
-            row.referee_email or row.referee_id,
-            row.payment_key,
-            ", ".join((*row.holds, *row.flags)),
-        )
-        for row in rewards
+        (row.review_id, f"{row.at:%Y-%m-%d %H:%M}", row.verdict, row.stripe_id, row.rule_id or "-", row.reason)
+        for row in rows
     ]
-    show(rewards, table(lines) or "Nothing waits.", as_json=as_json)
+    show(rows, table(lines) or "Nothing was decided yet.", as_json=as_json)
 
 
 def approve(

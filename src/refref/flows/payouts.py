@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from refref.core.currency_codes import CURRENCIES
 from refref.core.payouts import plan_payout, plan_undoing
 from refref.core.refusals import Refused
-from refref.db import audit, books, connections, inbox, participants, payouts
+from refref.db import audit, books, inbox, participants, payouts, setup
 from refref.db.payouts import Payout
 from refref.db.pool import Connection, lock_books
 from refref.flows.settle import settle
@@ -42,37 +42,22 @@ async def record_payout(
     found = await participants.participant_by_id(tx, organization_id, participant_id)
     if found is None:
         raise Refused("unknown_participant", "There is no participant with this id.", "participant_id")
-    currency = currency.strip().lower()
-    if currency not in CURRENCIES:
-        raise Refused("invalid_currency", "Give a currency in three letters, such as usd.", "currency")
-    reference = _line(reference)
-    if len(note) > MAX_NOTE or "\x00" in note:
-        raise Refused("invalid_text", f"Give at most {MAX_NOTE} characters.", "note")
-    connection = await connections.connection_by_id(tx, organization_id, found.connection_id)
-    assert connection is not None
-    there = now + timedelta(seconds=connection.clock_ahead_s)
-    if paid_on is not None and paid_on > there.date():
+    currency, reference, note = _check_currency(currency), _check_reference(reference), _check_note(note)
+    connection_id = found.connection_id
+    today = await _today(tx, organization_id, connection_id, now)
+    if paid_on is not None and paid_on > today:
         raise Refused("paid_in_future", "The day of payment cannot lie in the future.", "paid_on")
-    await lock_books(tx, found.connection_id)
-    rewards = await payouts.payable_rewards(tx, organization_id, found.connection_id, participant_id, currency)
+    await lock_books(tx, connection_id)
+    rewards = await payouts.payable_rewards(tx, organization_id, connection_id, participant_id, currency)
     payout_id = new_id("payout")
     plan = plan_payout(rewards, amount_minor, payout_id)
     made = Payout(
-        organization_id,
-        payout_id,
-        found.connection_id,
-        participant_id,
-        currency,
-        plan.amount,
-        paid_on or there.date(),
-        reference,
-        note.strip(),
-        actor,
-        now,
-    )
+        organization_id, payout_id, connection_id, participant_id, currency, plan.amount, paid_on or today,
+        reference, note, actor, now,
+    )  # fmt: skip
     await payouts.insert_payout(tx, made, plan.items)
     await payouts.update_paid(tx, organization_id, plan.changed)
-    await books.post_entries(tx, organization_id, found.connection_id, plan.entries)
+    await books.post_entries(tx, organization_id, connection_id, plan.entries)
     await audit.record(
         tx,
         organization_id,
@@ -113,9 +98,7 @@ async def undo_payout(
     await payouts.update_paid(tx, organization_id, plan.changed)
     await books.post_entries(tx, organization_id, made.connection_id, plan.entries)
     await payouts.mark_unpaid_stale(tx, organization_id, made.connection_id, payout_id)
-    connection = await connections.connection_by_id(tx, organization_id, made.connection_id)
-    assert connection is not None
-    there = int(now.timestamp()) + connection.clock_ahead_s
+    there = int(now.timestamp()) + await setup.clock_ahead_s(tx, organization_id, made.connection_id)
     await settle(tx, organization_id, made.connection_id, [], there, scope_ids=scopes)
     await inbox.wake_pumps(tx)
     await audit.record(
@@ -124,7 +107,26 @@ async def undo_payout(
     return made
 
 
-def _line(text: str) -> str:
+async def _today(tx: Connection, organization_id: str, connection_id: str, now: datetime) -> date:
+    """The day by the connection's clock."""
+    ahead = await setup.clock_ahead_s(tx, organization_id, connection_id)
+    return (now + timedelta(seconds=ahead)).date()
+
+
+def _check_currency(text: str) -> str:
+    currency = text.strip().lower()
+    if currency not in CURRENCIES:
+        raise Refused("invalid_currency", "Give a currency in three letters, such as usd.", "currency")
+    return currency
+
+
+def _check_note(text: str) -> str:
+    if len(text) > MAX_NOTE or "\x00" in text:
+        raise Refused("invalid_text", f"Give at most {MAX_NOTE} characters.", "note")
+    return text.strip()
+
+
+def _check_reference(text: str) -> str:
     text = text.strip()
     if len(text) > MAX_REFERENCE or (text and not text.isprintable()):
         raise Refused(
