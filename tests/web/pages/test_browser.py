@@ -26,6 +26,7 @@ PATHS = (
     "/participants/{participant_id}",
     "/programs",
     "/programs/new",
+    "/simulator",
     "/programs/{program_id}",
     "/events",
     "/events/{parked_event_id}",
@@ -255,16 +256,58 @@ def test_empty_lists_say_what_to_do_next(browser: Browser, empty_site: Site) -> 
     context.close()
 
 
-def test_a_customer_is_bound_by_hand(browser: Browser, sample_site: SampleSite) -> None:
-    context = browser.new_context()
+def test_a_customer_is_bound_by_hand_after_seeing_the_money_and_it_is_taken_back(
+    browser: Browser, sample_site: SampleSite
+) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 760})
     page = sign_in(context, sample_site.url)
+
+    def look() -> None:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+
     page.goto(address(sample_site, "/customers/cus_sample8"))
-    page.get_by_label("Refcode of the participant").fill("no-such-code")
-    page.get_by_role("button", name="Bind by hand").click()
-    expect(page.get_by_text("No participant of this connection has that code.")).to_be_visible()
-    page.get_by_label("Refcode of the participant").fill("partner-1")
+    page.get_by_role("link", name="Bind by hand").click()
+    page.get_by_label("Code of the participant").fill("no-such-code")
+    page.get_by_label("Referred on").fill("2020-01-01")
+    page.get_by_label("Reason").fill("Said so on the phone")
+    page.get_by_role("button", name="Show the money").click()
+    expect(page.get_by_role("alert")).to_contain_text("no participant of this connection has that code.")
+    look()
+    page.get_by_label("Code of the participant").fill("partner-1")
+    page.get_by_role("button", name="Show the money").click()
+    expect(page.get_by_role("main")).to_contain_text("What it would do")
+    look()
     page.get_by_role("button", name="Bind by hand").click()
     expect(page.get_by_role("main")).to_contain_text("bound by hand")
+    page.get_by_role("link", name="Take it back").click()
+    look()
+    page.get_by_label("Reason").fill("A mistake")
+    page.get_by_role("button", name="Take it back").click()
+    expect(page.get_by_role("main")).to_contain_text("Undone")
+    context.close()
+
+
+def test_customers_are_bound_by_a_file(browser: Browser, sample_site: SampleSite) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 760})
+    page = sign_in(context, sample_site.url)
+    page.goto(address(sample_site, "/referrals"))
+    page.get_by_role("link", name="Bind by file").click()
+
+    def show(text: bytes) -> None:
+        page.get_by_label("CSV file").set_input_files({"name": "bonds.csv", "mimeType": "text/csv", "buffer": text})
+        page.get_by_label("Reason").fill("The old programme's list")
+        page.get_by_role("button", name="Show the money").click()
+
+    show(b"customer,code\ncus_sample12,nobody\n")
+    expect(page.get_by_role("alert")).to_contain_text("Line 2, code: no participant")
+    show(b"customer,code,clicked_at\ncustomer12@example.com,partner-2,2020-01-01\n")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    page.get_by_role("button", name="Bind 1 customer").click()
+    expect(page.get_by_role("status").last).to_contain_text("1 customer bound")
     context.close()
 
 

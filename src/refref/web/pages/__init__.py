@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 from refref.web.pages import (
     approvals,
     backtests,
+    binding,
     builder,
     builder_custom,
     builder_events,
@@ -44,6 +45,7 @@ _MODULES = (
     rewards,
     approvals,
     payouts,
+    binding,  # /referrals/upload
     customers,
     participants,
     backtests,

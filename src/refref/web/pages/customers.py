@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
-from refref.core.facts import CarrierKind
-from refref.core.refusals import Refused
 from refref.db import reports
 from refref.db.pool import Connection
 from refref.db.reports import CustomerRow, Page, ReferralRow, ReferralStatus
-from refref.flows.attribute import attribute_customer
 from refref.web.money_format import decimal_text
 from refref.web.pages import words
 from refref.web.pages.exports import Cell, csv_response
 from refref.web.pages.lists import Choice, Listing, Select, asked
 from refref.web.pages.rendering import render
-from refref.web.pages.viewer import Connected, OnConnection, PageNotFound, form_of, one_of
+from refref.web.pages.viewer import Connected, OnConnection, PageNotFound, one_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -72,29 +69,24 @@ async def customers_csv(request: Request, viewer: OnConnection) -> Response:
 @router.get("/customers/{customer_id}")
 async def customer(request: Request, viewer: OnConnection, customer_id: str) -> Response:
     """One customer (or the scope of a guest): payments, decisions, and who referred them."""
-    return await _customer_page(request, viewer, customer_id)
-
-
-@router.post("/customers/{customer_id}/referral")
-async def bind_by_hand(request: Request, viewer: OnConnection, customer_id: str) -> Response:
-    """Bind the customer to the participant of a refcode."""
-    form = await form_of(request)
-    try:
-        async with viewer.transaction() as tx:
-            await attribute_customer(
-                tx,
-                viewer.organization_id,
-                viewer.connection_id,
-                stripe_customer_id=customer_id,
-                code=form.get("code", ""),
-                clicked_at=None,
-                kind=CarrierKind.MANUAL,
-                actor=viewer.actor,
-                now=int(viewer.real_now.timestamp()),
-            )
-    except Refused as refused:
-        return await _customer_page(request, viewer, customer_id, refused, form.get("code", ""))
-    return RedirectResponse(request.url.path.removesuffix("/referral"), status_code=303)
+    async with viewer.transaction() as tx:
+        scope = (viewer.organization_id, viewer.connection_id)
+        found = await reports.customer_by_id(tx, *scope, customer_id)
+        decisions = await reports.decisions_page(tx, *scope, referee_id=customer_id)
+        bonds = await reports.referrals_page(tx, *scope, referee_id=customer_id)
+        rewards = await reports.rewards_page(tx, *scope, referee_id=customer_id)
+    if found is None and not decisions.rows:
+        raise PageNotFound("customer")
+    return render(
+        request,
+        "customer.html",
+        viewer,
+        customer_id=customer_id,
+        customer=found,
+        decisions=decisions,
+        referrals=bonds,
+        rewards=rewards,
+    )
 
 
 @router.get("/referrals")
@@ -126,32 +118,6 @@ async def referrals_csv(request: Request, viewer: OnConnection) -> Response:
         _REFERRAL_HEADER,
         lambda tx, cursor, limit: _fetch_referrals(tx, viewer, values, cursor, limit),
         _referral_cells,
-    )
-
-
-async def _customer_page(
-    request: Request, viewer: Connected, customer_id: str, refused: Refused | None = None, code: str = ""
-) -> Response:
-    async with viewer.transaction() as tx:
-        scope = (viewer.organization_id, viewer.connection_id)
-        found = await reports.customer_by_id(tx, *scope, customer_id)
-        decisions = await reports.decisions_page(tx, *scope, referee_id=customer_id)
-        bonds = await reports.referrals_page(tx, *scope, referee_id=customer_id)
-        rewards = await reports.rewards_page(tx, *scope, referee_id=customer_id)
-    if found is None and not decisions.rows:
-        raise PageNotFound("customer")
-    return render(
-        request,
-        "customer.html",
-        viewer,
-        status_code=422 if refused else 200,
-        customer_id=customer_id,
-        customer=found,
-        decisions=decisions,
-        referrals=bonds,
-        rewards=rewards,
-        refused=refused,
-        code=code,
     )
 
 
