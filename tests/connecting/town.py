@@ -115,10 +115,11 @@ def platform_of(sb: Sandbox, url: str, base_url: str) -> StripePlatform:
 
 
 @contextlib.asynccontextmanager
-async def served(settings: Settings, database: Database, port: int = 0) -> AsyncIterator[str]:
-    """The web process of RefRef on a loopback port."""
-    app = create_app(settings, database)
-    server = uvicorn.Server(uvicorn.Config(app, port=port, lifespan="off", log_level="error", ws="none"))
+async def served(settings: Settings, database: Database) -> AsyncIterator[str]:
+    """A web process of RefRef on a loopback port, with connections of its own to the same database."""
+    own = await Database.open(database.dsn, max_size=6)
+    app = create_app(settings, own)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_level="error", ws="none"))
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
@@ -128,6 +129,7 @@ async def served(settings: Settings, database: Database, port: int = 0) -> Async
         server.should_exit = True
         await serving
         await app.close()
+        await own.close()
 
 
 @contextlib.asynccontextmanager
