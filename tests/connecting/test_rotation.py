@@ -56,7 +56,7 @@ class Load:
     async def more(self, count: int) -> None:
         """Go on once so many further events were answered."""
         goal = len(self.statuses) + count
-        while len(self.statuses) < goal:  # noqa: ASYNC110 - counted by many senders, looked at now and then
+        while len(self.statuses) < goal:
             await asyncio.sleep(0.01)
             for sender in self.senders:
                 if sender.done():

@@ -97,12 +97,25 @@ async def connections_of_account(connection: Connection, stripe_account_id: str,
     return [(row[0], row[1]) for row in rows]
 
 
-async def keep_stray_event(connection: Connection, arrival: Arrival, stripe_account_id: str) -> None:
-    """Keep an event of an account that nobody has connected; a known one is left alone."""
-    await connection.execute(
+async def lock_account(tx: Connection, stripe_account_id: str, mode: str) -> None:
+    """Let nobody connect the account, or keep an event of it aside, until the transaction ends."""
+    await tx.execute("select pg_advisory_xact_lock(hashtextextended($1, 1))", f"account {stripe_account_id} {mode}")
+
+
+async def keep_stray_event(tx: Connection, arrival: Arrival, stripe_account_id: str) -> list[tuple[str, str]]:
+    """Keep an event of an account that nobody has connected; a known one is left alone.
+
+    Where somebody has just connected it, nothing is kept: returns whose it is, as `connections_of_account`.
+    """
+    mode = "live" if arrival.livemode else "test"
+    await lock_account(tx, stripe_account_id, mode)
+    owners = await connections_of_account(tx, stripe_account_id, mode)
+    if owners:
+        return owners
+    await tx.execute(
         "insert into platform_event (mode, stripe_account_id, stripe_event_id, type, object_id, api_version,"
         " created_at, body) values ($1, $2, $3, $4, $5, $6, to_timestamp($7), $8) on conflict do nothing",
-        "live" if arrival.livemode else "test",
+        mode,
         stripe_account_id,
         arrival.stripe_event_id,
         arrival.type,
@@ -111,6 +124,7 @@ async def keep_stray_event(connection: Connection, arrival: Arrival, stripe_acco
         arrival.created_at,
         arrival.body,
     )
+    return []
 
 
 async def remove_stray_events(

@@ -91,6 +91,7 @@ async def connect_account(
 
     Events of the account that came before are put to its inbox. `stored_types`: the event types that are read.
     """
+    await platform.lock_account(tx, account.stripe_account_id, account.mode)
     known = await connections.connection_of_account(tx, organization_id, account.stripe_account_id, account.mode)
     if known is None:
         connected = StripeConnection(

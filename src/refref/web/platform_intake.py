@@ -66,9 +66,10 @@ class PlatformIntake:
         account, mode = head.account or "", "live" if head.livemode else "test"
         owners = await self._owners_of(account, mode)
         if not owners:
+            async with self._database.reference() as tx:
+                owners = await platform.keep_stray_event(tx, _arrival("", "", head, body), account)
+        if not owners:
             log.warning("event of an account that nobody has connected", type=head.type, mode=mode)
-            async with self._database.plain() as connection:
-                await platform.keep_stray_event(connection, _arrival("", "", head, body), account)
         for organization_id, connection_id in owners:
             await self._commits.store(_arrival(organization_id, connection_id, head, body))
             if head.type == DEAUTHORIZED:
