@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from oracle.awards import REFEREE
 from oracle.cases import Outcome
 from oracle.conversions import conversions_of
 from oracle.oracle import judge
+from oracle.referrals import address, cards_of
 from oracle.rendering import PROGRAM, config_of, facts_of
 from oracle.worlds import World
-from refref.core.derive import Derived, derive_all
+from refref.core.derive import Derived, draft, finish
+from refref.core.derive import derived_of as derived_of_scope
 
 # (conversion, rule) -> a refusal's reason, or who got what of it, and where it is.
 Told = dict[tuple[str, str], str]
@@ -80,8 +84,16 @@ def told_by_product(derived: Iterable[Derived]) -> Told:
 
 def derived_of(world: World, now: int) -> dict[str, Derived]:
     """What the product derives of a world in memory, a scope for each customer."""
-    scopes = [(customer.customer_id, facts_of(customer)) for customer in world.customers]
-    return derive_all(scopes, config_of(world), now)
+    config = config_of(world)
+    drafts = []
+    for customer in world.customers:
+        # As flows.settle asks of the books: whose card is it, too?
+        sharing = [one for one in world.customers if not one.is_guest and cards_of(one) & cards_of(customer)]
+        emails = frozenset(address(one.email) for one in sharing if one.email)
+        own = msgspec.structs.replace(config, card_emails=emails)
+        drafts.append((customer.customer_id, draft(facts_of(customer), own)))
+    completed = finish(drafts, config)
+    return {scope: derived_of_scope(drafted, completed[scope], now) for scope, drafted in drafts}
 
 
 def differences(expected: Told, got: Told) -> list[str]:

@@ -62,8 +62,11 @@ def _shares(case: Case, rule: RewardRule, amount: int) -> list[tuple[str, int]]:
         return [(referrer, amount)]
     if rule.to == "referee":
         return [(REFEREE, amount)]
-    names = [referrer if share.participant == "referrer" else share.participant for share in rule.split]
-    return list(zip(names, divide(amount, [share.share_bps for share in rule.split]), strict=True))
+    shares: dict[str, int] = {}  # those of one participant are one
+    for share in rule.split:
+        name = referrer if share.participant == "referrer" else share.participant
+        shares[name] = shares.get(name, 0) + share.share_bps
+    return list(zip(shares, divide(amount, list(shares.values())), strict=True))
 
 
 def _gone(case: Case, rule: RewardRule, lines: list[Line]) -> Fraction:

@@ -43,6 +43,7 @@ PAYS_IN: tuple[Literal["sale", "base"], ...] = ("sale", "base")
 ACTIONS: tuple[Literal["deny", "hold", "flag", "off"], ...] = ("deny", "hold", "flag", "off")
 CHECKS: tuple[FraudCheck, ...] = (
     "self_email",
+    "self_card",
     "self_domain",
     "self_ip",
     "disposable_email",

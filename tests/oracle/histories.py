@@ -214,6 +214,8 @@ def payments(
         coupons=("coupon_a",) if dice.rare(8) else (),
         touches=sale_touches(dice, at, people) if dice.rare(8) else (),
     )
+    if dice.rare(6):
+        sale = replace(sale, card=dice.one(("card_1", "card_2")))
     if dice.rare(8):
         sale = replace(sale, paid=dice.one((0, sale.total // 2, sale.total - 1, sale.total + 100)))
     if dice.rare(10):

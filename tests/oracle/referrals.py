@@ -100,14 +100,15 @@ def found_in(world: World, customer: Customer, bond: Bond) -> set[str]:
         found.add("disposable_email")
     if customer.ip and customer.ip == person.ip:
         found.add("self_ip")
-    own_cards = {
-        payment.card
-        for other, payment in world.payments()
-        if payment.card and address(person.email) and address(other.email) == address(person.email)
-    }
-    if any(payment.card in own_cards for payment in customer.payments if payment.card):
+    theirs = [one for one in world.customers if not one.is_guest and address(one.email) == address(person.email)]
+    if address(person.email) and any(cards_of(one) & cards_of(customer) for one in theirs):
         found.add("self_card")
     return found
+
+
+def cards_of(customer: Customer) -> set[str]:
+    """The cards that a customer's money came from."""
+    return {payment.card for payment in customer.payments if payment.card and payment.moved > payment.off_stripe}
 
 
 def covers(bond: Bond, at: int, payment: Payment | None) -> bool:

@@ -194,7 +194,7 @@ class World:
     versions: tuple[TermsVersion, ...]
     pauses: tuple[tuple[int, int | None], ...] = ()
     archived_at: int | None = None
-    rates: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    rates: dict[tuple[str, str, int], str] = field(default_factory=dict, repr=False)
     reviews: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def participant(self, participant_id: str) -> Participant:
