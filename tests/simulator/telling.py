@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from refref.simulator.mode import Mode
 from refref.simulator.reading import read_story
 from refref.simulator.result import Played
-from refref.simulator.running import Mode, play_story
+from refref.simulator.running import play_story
 
 HEAD = """\
 title: A sample

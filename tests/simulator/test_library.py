@@ -12,8 +12,8 @@ import yaml
 
 from refref.core.placed_file import Yaml12Loader
 from refref.simulator import story
+from refref.simulator.mode import API_VERSIONS, Mode
 from refref.simulator.reading import read_story
-from refref.simulator.running import API_VERSIONS, Mode
 from refref.simulator.shelf import ShelfStory, library, story_named
 from refref.simulator.story import story_schema
 from refref.simulator.text import verdict

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from refref.simulator.mode import API_VERSIONS, Mode
 from refref.simulator.reading import read_story
-from refref.simulator.running import API_VERSIONS, Mode, play_story
+from refref.simulator.running import play_story
 from simulator.telling import HEAD, differences, told
 
 MONTHLY = "  - {customer: buyer, subscribes: {price: plan-monthly, name: plan}}\n"

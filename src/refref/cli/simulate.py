@@ -94,8 +94,9 @@ def _play(
     organization: str | None,
 ) -> Played:
     from refref.core.placed_file import DocumentRefused
+    from refref.simulator.mode import API_VERSIONS, Mode
     from refref.simulator.reading import fault_lines, read_story
-    from refref.simulator.running import API_VERSIONS, Mode, play_story
+    from refref.simulator.running import play_story
 
     if api_version is not None and api_version not in API_VERSIONS:
         fail(f"--api-version is one of: {', '.join(API_VERSIONS)}.", code=2)

@@ -11,8 +11,9 @@ import msgspec
 
 from refref.core.placed_file import DocumentRefused
 from refref.simulator.apart import OUT_OF_MEMORY, Answered, Asked, FaultShown
+from refref.simulator.mode import Mode
 from refref.simulator.reading import read_story
-from refref.simulator.running import Mode, play_story
+from refref.simulator.running import play_story
 
 CPU_SECONDS = 15
 MEMORY_BYTES = 2 * 1024**3

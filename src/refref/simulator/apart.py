@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from refref.core.terms import Terms
-from refref.sandbox.store import API_VERSION
+from refref.simulator.mode import API_VERSIONS
 from refref.simulator.result import Played
 
 WITHIN_SECONDS = 12
@@ -29,7 +29,7 @@ class Asked(msgspec.Struct, frozen=True):
     text: str
     terms: Terms | None = None
     terms_from: str = "the story"
-    api_version: str = API_VERSION
+    api_version: str = API_VERSIONS[-1]
     is_shuffled: bool = False
 
 

@@ -19,11 +19,12 @@ from refref.core.periods import DAY_S
 from refref.core.terms import Terms
 from refref.core.terms_words import sentences_of
 from refref.sandbox.deliveries import render_event_bytes
-from refref.sandbox.store import API_VERSION, Doc
-from refref.sandbox.versions import VERSIONS, known
+from refref.sandbox.store import Doc
+from refref.sandbox.versions import known
 from refref.simulator.answers import answer
 from refref.simulator.books import Books, Settled
 from refref.simulator.expecting import Judge, decisions_about
+from refref.simulator.mode import Mode
 from refref.simulator.names import participant_id
 from refref.simulator.playing import Player, Unplayable
 from refref.simulator.reading import ReadStory
@@ -40,18 +41,7 @@ from refref.stripe.readers.custom import read_custom
 from refref.told import ToldReferral, fact_of
 
 MAX_EVENTS = 5_000
-API_VERSIONS = VERSIONS  # in which events can be told, the oldest first
 _decode = msgspec.json.Decoder(Doc).decode
-
-
-@dataclass(frozen=True, slots=True)
-class Mode:
-    """How Stripe's events arrive: in which API version, in disorder, several times. The books must be the same."""
-
-    api_version: str = API_VERSION
-    is_shuffled: bool = False
-    copies: int = 1
-    seed: int = 1
 
 
 def play_story(
@@ -65,7 +55,7 @@ def play_story(
     if chosen is None:
         sentence = "Say which terms hold: give `terms`, or choose a program."
         raise told.refusal([Fault("program" if told.story.program_id else "terms", sentence)])
-    return _Run(told, chosen, mode or Mode()).play(terms_from)
+    return StoryRun(told, chosen, mode or Mode()).play(terms_from)
 
 
 @dataclass(slots=True)
@@ -79,8 +69,8 @@ class _Open:
     checked: list[Checked] = field(default_factory=list)
 
 
-class _Run:
-    """One playing of one story."""
+class StoryRun:
+    """One playing of one story; afterwards its sandbox and books can be looked at."""
 
     def __init__(self, told: ReadStory, terms: Terms, mode: Mode) -> None:
         story = told.story
@@ -95,6 +85,7 @@ class _Run:
         names |= {customer_id(one.id): one.name or one.id for one in story.customers}
         self.wording = Wording(names, self.sales)
         self.judge = Judge(self.books, self.sales, self.wording, told.line_of)
+        self.referrals_told: list[ToldReferral] = []
         self.moments: list[_Open] = []
         self.sent = len(self.sandbox.events)  # those that set the stage are nobody's sale
         self.settled_at = self.sandbox.now
@@ -187,6 +178,7 @@ class _Run:
             campaign=referred.campaign,
             clicked_at=min(clicked.instant, now),
         )
+        self.referrals_told.append(told)
         self.books.take([fact_of(told)])
 
     # Time and events -------------------------------------------------------------------------------------------------

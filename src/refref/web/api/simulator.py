@@ -13,8 +13,8 @@ from refref.core.refusals import Refused
 from refref.core.terms import Terms
 from refref.flows.terms_to_play import terms_to_play
 from refref.simulator.apart import MAX_CHARACTERS, Asked, play_apart
+from refref.simulator.mode import API_VERSIONS
 from refref.simulator.result import Moment, Played
-from refref.simulator.running import API_VERSIONS
 from refref.simulator.shelf import ShelfStory, library, story_named
 from refref.simulator.story import story_schema
 from refref.web.api.call import Call, Reading
