@@ -273,6 +273,6 @@ def test_ending_a_connection_takes_the_endpoint_away(database: str) -> None:
         assert all(row["expires_at"] for row in await town.read("select expires_at from connection_secret"))
         with pytest.raises(Refused) as over:
             await review_webhooks(town.desk, town.acting, made.connection_id)
-        assert over.value.code == "disabled"
+        assert over.value.code == "connection_disabled"
 
     in_town(database, story)

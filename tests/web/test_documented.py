@@ -31,7 +31,7 @@ def test_the_page_of_errors_is_up_to_date() -> None:
 
 def test_every_code_that_is_raised_has_a_row_and_every_row_is_raised() -> None:
     files = [path for path in SOURCE.rglob("*.py") if "sandbox" not in path.parts]
-    raised = found(r"(?:\bRefused|super\(\).__init__)\(\s*\"([a-z0-9_]+)\"", *files) | OF_THE_EDGE
+    raised = found(r"(?:\bRefused|\bNoAccess|super\(\).__init__)\(\s*\"([a-z0-9_]+)\"", *files) | OF_THE_EDGE
     assert raised - CODES.keys() == set(), "give these codes a row in web/problems.py"
     assert CODES.keys() - raised == set(), "nothing raises these codes"
 
@@ -39,7 +39,7 @@ def test_every_code_that_is_raised_has_a_row_and_every_row_is_raised() -> None:
 def test_every_answer_of_the_intake_has_a_row() -> None:
     refused = r"(?:SignatureRefused|EventRefused)\(\s*\"([a-z0-9_]+)\""
     stripe = found(refused, SOURCE / "stripe" / "signature.py", SOURCE / "stripe" / "envelope.py")
-    answers = re.findall(r"Answer\(\s*(\d+), \"([a-z0-9_]+)\"", (SOURCE / "web" / "intake.py").read_text())
+    answers = re.findall(r"Answer\(\s*(\d+), \"([a-z0-9_]+)\"", (SOURCE / "web" / "intake_answers.py").read_text())
     assert stripe | {code for _, code in answers} == INTAKE_CODES.keys()
     assert {code: int(status) for status, code in answers}.items() <= {
         code: status for code, (status, _) in INTAKE_CODES.items()

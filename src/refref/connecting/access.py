@@ -39,7 +39,7 @@ class Acting:
 
 
 class NoAccess(Exception):
-    """A connection cannot call Stripe. `code`: no_key, key_unreadable, no_platform, disabled."""
+    """A connection cannot call Stripe. `code`: no_key, key_unreadable, no_platform, connection_disabled."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(f"{code}: {sentence}")
@@ -50,7 +50,7 @@ class NoAccess(Exception):
 async def open_gateway(tx: Connection, vault: Vault, connection: StripeConnection) -> StripeGateway:
     """The gateway to a connection's account, to be closed by the caller. Raises NoAccess."""
     if connection.status == "disabled":
-        raise NoAccess("disabled", "The connection was ended. Connect the account again.")
+        raise NoAccess("connection_disabled", "The connection was ended. Connect the account again.")
     if connection.access == "platform":
         platform = vault.platform(connection.mode)
         if platform is None:
@@ -81,12 +81,12 @@ def refusal_of(failure: StripeFailure, field: str | None = None) -> Refused:
     """What a person is told when Stripe did not do what was asked."""
     match failure.failure:
         case FailureClass.AUTH:
-            code = "stripe_key_refused"
             sentence = "Stripe does not accept the key: it was revoked, is mistyped or is another account's."
+            return Refused("stripe_key_refused", sentence, field)
         case FailureClass.PERMISSION:
-            code, sentence = "stripe_permission_missing", f"The key lacks a permission. Stripe says: {failure.message}"
+            sentence = f"The key lacks a permission. Stripe says: {failure.message}"
+            return Refused("stripe_permission_missing", sentence, field)
         case FailureClass.TRANSIENT | FailureClass.RATE_LIMITED | FailureClass.UNKNOWN_OUTCOME:
-            code, sentence = "stripe_unreachable", "Stripe could not be asked just now. Try again in a moment."
+            return Refused("stripe_unreachable", "Stripe could not be asked just now. Try again in a moment.", field)
         case _:
-            code, sentence = "stripe_refused", f"Stripe refused: {failure.message}"
-    return Refused(code, sentence, field)
+            return Refused("stripe_refused", f"Stripe refused: {failure.message}", field)

@@ -15,7 +15,9 @@ from refref.web.api import (
     bonds,
     books,
     catalog,
+    connections,
     custom_events,
+    doctor,
     events,
     history,
     participants,
@@ -31,6 +33,7 @@ from refref.web.api.schema import finish_schema
 
 ROUTERS = (
     setup.router,
+    connections.router,
     programs.router,
     terms.router,
     backtests.router,
@@ -42,6 +45,7 @@ ROUTERS = (
     reviews.router,
     payouts.router,
     events.router,
+    doctor.router,
     rates.router,
     history.router,
     simulator.router,

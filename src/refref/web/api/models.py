@@ -59,6 +59,8 @@ class ConnectionOut(Out):
     api_base: str | None
     clock_ahead_s: int
     status: Literal["active", "degraded", "disabled"]
+    access: Literal["key", "platform"] = Field(description="With a key of its own, or by OAuth.")
+    oauth_scope: Literal["read_only", "read_write"] | None
     webhook_url: str
     created_at: datetime
 
