@@ -245,13 +245,14 @@ def test_the_pages_show_a_program_that_has_only_a_draft(with_web: RunWeb) -> Non
         assert "No terms are in force yet" in listed.text
         page = await web.browser.get(f"/programs/{draft['program_id']}")
         assert "No terms are published yet" in page.text
-        assert 'value="30"' in page.text, "the form begins with the draft"
-        form = {"csrf_token": token, "rule_kind": "percentage", "rule_on": "every", "rate": "25"}
-        form |= {"duration_unit": "months", "hold_days": "30"}
-        published = await web.browser.post(f"/programs/{draft['program_id']}/terms", data=form)
+        rule = await web.browser.get(f"/programs/{draft['program_id']}/draft/rules/1")
+        assert 'value="30"' in rule.text, "the form begins with the draft"
+        published = await web.browser.post(
+            f"/programs/{draft['program_id']}/draft/publish", data={"csrf_token": token, "revision": "1"}
+        )
         assert published.status_code == 303
         versions = (await web.api.get(f"/v1/programs/{draft['program_id']}/terms")).json()["data"]
-        assert [version["terms"]["rules"][0]["rate_bps"] for version in versions] == [2500]
+        assert [version["terms"]["rules"][0]["rate_bps"] for version in versions] == [3000]
 
     with_web(scenario)
 

@@ -27,7 +27,19 @@ PATHS = (
     "/programs",
     "/programs/new",
     "/simulator",
+    "/programs/new?template=two-sided-referral",
     "/programs/{program_id}",
+    "/programs/{program_id}/versions",
+    "/programs/{program_id}/draft",
+    "/programs/{program_id}/draft/events",
+    "/programs/{program_id}/draft/events/new",
+    "/programs/{program_id}/draft/events/new?kind=custom",
+    "/programs/{program_id}/draft/rules",
+    "/programs/{program_id}/draft/rules/1",
+    "/programs/{program_id}/draft/limits",
+    "/programs/{program_id}/draft/currencies",
+    "/programs/{program_id}/draft/fraud",
+    "/programs/{program_id}/draft/settings",
     "/events",
     "/events/{parked_event_id}",
     "/settings",
@@ -213,13 +225,18 @@ def test_from_the_first_run_to_a_participant(browser: Browser, new_site: Site) -
     page.get_by_label("Signing secret of the endpoint").fill("whsec_samplesamplesamplesample")
     page.get_by_role("button", name="Store").click()
     page.goto(f"{new_site.url}/programs/new")
-    page.get_by_label("Name").fill("Partner program")
-    page.get_by_label("Share in percent").fill("12.5")
-    page.get_by_role("button", name="Make the program").click()
+    page.get_by_role("link", name="Affiliate").first.click()
+    page.get_by_label("Name of the program").fill("Partner program")
+    page.get_by_label("The referrer gets").fill("12.5")
+    page.get_by_role("button", name="Make it and publish").click()
     expect(page.get_by_text("12.5 % of every payment.")).to_be_visible()
-    page.get_by_text("Publish the next version").click()
-    page.get_by_label("How much").select_option("fixed")
-    page.get_by_label("Fixed amount").fill("7.50")
+    page.get_by_role("link", name="Change the terms").click()
+    page.get_by_role("link", name="Reward rules").click()
+    page.get_by_role("link", name="Commission").click()
+    page.get_by_label("Worked out as").select_option("fixed")
+    page.get_by_label("Fixed amount, per currency").fill("7.50 USD")
+    page.get_by_role("button", name="Save the rule").click()
+    page.get_by_role("link", name="Overview").last.click()
     page.get_by_role("button", name="Publish version 2").click()
     expect(page.get_by_text("7.50 USD for every payment.")).to_be_visible()
     page.goto(f"{new_site.url}/participants/new")

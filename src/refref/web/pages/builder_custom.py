@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from refref.core.refusals import Refused
 from refref.core.terms import QualifyingEvent, Terms
+from refref.core.terms_check import faults_of
 from refref.flows.custom_events import TriedEvent, try_custom_event, try_on_stored_events
 from refref.sample_events import sample_events
 from refref.web.pages.builder_desk import Desk, builder_page, numbered, open_desk
@@ -98,7 +99,10 @@ async def _try(viewer: Connected, terms: Terms, event_id: str, asked: Asked) -> 
 def _alone(terms: Terms, event: QualifyingEvent) -> Terms:
     """The terms with this event and its rules alone, so that faults elsewhere in the draft do not matter here."""
     rules = tuple(rule for rule in terms.rules if rule.event == event.event_id)
-    return structs.replace(terms, events=(event,), rules=rules or Terms().rules, caps=())
+    own = structs.replace(terms, events=(event,), rules=rules or Terms().rules, caps=())
+    if any(not fault.field.startswith(("terms.rules", "terms.events")) for fault in faults_of(own)):
+        return structs.replace(Terms(), events=own.events, rules=own.rules)
+    return own
 
 
 def _first_sample(event: QualifyingEvent) -> str:

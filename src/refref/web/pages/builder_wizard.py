@@ -48,7 +48,13 @@ async def preview(request: Request, viewer: OnConnection) -> Response:
     faults: dict[str, str] = {}
     terms = _terms(given, template_id, faults)
     is_wrong = bool(faults or faults_of(terms))
-    return render(request, "builder_preview.html", viewer, shown=_shown(viewer, None if is_wrong else terms), builder_words=builder_words)
+    return render(
+        request,
+        "builder_preview.html",
+        viewer,
+        shown=_shown(viewer, None if is_wrong else terms),
+        builder_words=builder_words,
+    )
 
 
 @router.post("/programs/new")

@@ -72,7 +72,7 @@ PERIODS = [
 ]
 APPLIES = [
     ("onward", "From that referral on"),
-    ("retroactive", "To the whole period, as far as it is not paid out"),
+    ("retroactive", "To the whole period, unless paid out"),
 ]
 UNITS = [("months", "A number of months"), ("payments", "A number of payments"), ("forever", "For ever")]
 OWN_UNITS = [("", "As the terms say"), *UNITS]
