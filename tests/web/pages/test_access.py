@@ -29,6 +29,9 @@ def path_of(site: SampleSite, template: str) -> str:
         program_id=sample.program_id,
         event_id=sample.parked_event_id,
         api_key_id="key_sample",
+        payout_id="pyt_sample",
+        review_id="rev_sample",
+        referral_id="rfl_sample",
         number=1,
         section="settings",
     )
