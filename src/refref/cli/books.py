@@ -1,4 +1,4 @@
-"""refref events, replay, rebuild, doctor, explain: looking into the books, and proving them."""
+"""refref events, replay, rebuild, explain: looking into the books, and proving them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ def add_to(app: typer.Typer) -> None:
     app.command("events")(events)
     app.command("replay")(replay)
     app.command("rebuild")(rebuild)
-    app.command("doctor")(doctor)
     app.command("explain")(explain)
 
 
@@ -133,30 +132,6 @@ def rebuild(
     lines += [f"  {found.what} {found.subject}: {found.detail}" for found in differences]
     show({"ok": not differences, "connections": reports}, "\n".join(lines) or "No connections.", as_json=as_json)
     if differences:
-        raise typer.Exit(1)
-
-
-def doctor(organization: Organization = None, as_json: AsJson = False) -> None:
-    """Check the invariants of the books. Ends with 1 when one does not hold."""
-    from refref.core.findings import Finding
-    from refref.flows.invariants import check_invariants
-
-    async def work(here: Installation) -> dict[str, list[Finding]]:
-        found = {}
-        for organization_id in await here.organization_ids(organization):
-            async with here.database.tenant(organization_id) as tx:
-                found[organization_id] = await check_invariants(tx, organization_id)
-        return found
-
-    by_organization = run(work)
-    ok = all(finding.ok for findings in by_organization.values() for finding in findings)
-    lines = [
-        ("ok" if finding.ok else "BROKEN", finding.name, finding.detail, organization_id)
-        for organization_id, findings in by_organization.items()
-        for finding in findings
-    ]
-    show({"ok": ok, "organizations": by_organization}, table(lines) or "No organizations yet.", as_json=as_json)
-    if not ok:
         raise typer.Exit(1)
 
 

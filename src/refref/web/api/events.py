@@ -1,4 +1,4 @@
-"""/v1/events with replay, /v1/explain, /v1/doctor, /v1/stripe_events."""
+"""/v1/events with replay, /v1/explain, /v1/stripe_events."""
 
 from __future__ import annotations
 
@@ -14,14 +14,11 @@ from refref.db import custom_events, reports
 from refref.db.pool import Connection
 from refref.db.reports import EventRow
 from refref.flows.explain import explain
-from refref.flows.invariants import check_invariants
 from refref.flows.replay import replay_events
 from refref.web.api.call import Reading, Writing
 from refref.web.api.models import (
-    DoctorOut,
     EventDetailOut,
     EventOut,
-    FindingOut,
     ReplayedOut,
     StripeEventsOut,
 )
@@ -108,17 +105,6 @@ async def explain_id(
     async with call.transaction() as tx:
         explanation = await explain(tx, call.organization_id, connection_id, any_id, int(call.now.timestamp()))
     return Response(msgspec.json.encode(explanation), media_type="application/json")
-
-
-@router.get("/doctor")
-async def run_doctor(call: Reading) -> DoctorOut:
-    """Check the invariants of the organization's books now."""
-    async with call.transaction() as tx:
-        findings = await check_invariants(tx, call.organization_id)
-    return DoctorOut(
-        ok=all(finding.ok for finding in findings),
-        findings=[FindingOut(name=finding.name, ok=finding.ok, detail=finding.detail) for finding in findings],
-    )
 
 
 @router.get("/stripe_events")

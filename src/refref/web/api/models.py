@@ -325,17 +325,6 @@ class OverviewOut(Out):
     last_event_at: datetime | None
 
 
-class FindingOut(Out):
-    name: str
-    ok: bool
-    detail: str
-
-
-class DoctorOut(Out):
-    ok: bool
-    findings: list[FindingOut]
-
-
 class StripeEventsOut(Out):
     data: list[str]
 

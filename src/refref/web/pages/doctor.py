@@ -1,0 +1,72 @@
+"""Doctor: the page that tells what is wrong with the connection in view and its books, and mends what it can."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from refref.core.refusals import Refused
+from refref.flows.doctor import examine_books, examine_connection
+from refref.flows.doctor_repairs import repair_fault
+from refref.flows.invariants import check_invariants
+from refref.web.pages.rendering import render
+from refref.web.pages.viewer import Connected, OnConnection, form_of
+
+router = APIRouter(include_in_schema=False)
+
+AREAS = {
+    "deliveries": "Missing webhooks",
+    "attribution": "Attribution",
+    "duplicates": "Duplicates",
+    "stripe": "Stripe's side",
+    "payouts": "Payouts",
+    "books": "The books",
+}
+SEVERITIES = {"error": ("Error", "bad"), "warning": ("Warning", "wait"), "notice": ("Notice", "info")}
+
+
+@router.get("/doctor")
+async def doctor(request: Request, viewer: OnConnection) -> Response:
+    """Examine the connection now."""
+    return await _page(request, viewer)
+
+
+@router.post("/doctor/repair")
+async def repair(request: Request, viewer: OnConnection) -> Response:
+    """Mend one fault, or say that its cause is mended."""
+    values = await form_of(request)
+    try:
+        async with viewer.transaction() as tx:
+            await repair_fault(
+                tx,
+                viewer.organization_id,
+                viewer.connection_id,
+                values.get("code", ""),
+                actor=viewer.actor,
+                now=viewer.real_now,
+            )
+    except Refused as refused:
+        return await _page(request, viewer, refused)
+    return RedirectResponse("/doctor", status_code=303)
+
+
+async def _page(request: Request, viewer: Connected, refused: Refused | None = None) -> Response:
+    async with viewer.transaction() as tx:
+        found = await examine_connection(
+            tx, viewer.organization_id, viewer.connection, viewer.context.vault, now=viewer.real_now
+        )
+        books = await examine_books(tx, viewer.organization_id)
+        promises = await check_invariants(tx, viewer.organization_id)
+    return render(
+        request,
+        "doctor.html",
+        viewer,
+        status_code=422 if refused else 200,
+        refused=refused,
+        found=found,
+        diagnoses=[*books, *found.diagnoses],
+        promise_count=len(promises),
+        areas=AREAS,
+        severities=SEVERITIES,
+    )
