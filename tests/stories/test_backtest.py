@@ -52,6 +52,7 @@ CHANGED = {
             ),
         )
     },
+    "a cap on each customer alone": {"caps": (Cap(on="customer", amounts={"usd": 1_200}),)},
     "caps": {
         "caps": (
             Cap(on="reward", amounts={"usd": 1_500}),
@@ -164,7 +165,7 @@ async def always(_done: int, _total: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("name", ["tiers of the whole period", "caps", "a higher rate"])
+@pytest.mark.parametrize("name", ["tiers of the whole period", "caps", "a higher rate", "a cap on each customer alone"])
 def test_processes_find_together_what_one_finds(told: Story, name: str) -> None:
     terms = Terms(**{"customers": "any", "attribution_window_days": 365} | CHANGED[name])
     merchant = told.merchant

@@ -107,8 +107,8 @@ class CompiledTerms:
     """A version of terms, ready for use."""
 
     __slots__ = (
-        "asked", "coupons", "domains", "effective_at", "ends_at", "events", "fraud", "fraud_limits", "is_daily", "keep",
-        "moneyless", "policies", "rules", "starts_at", "terms", "version", "windows",
+        "asked", "coupons", "domains", "effective_at", "ends_at", "events", "fraud", "fraud_limits", "has_one_policy",
+        "is_daily", "keep", "moneyless", "policies", "rules", "starts_at", "terms", "version", "windows",
     )  # fmt: skip
 
     def __init__(self, version: TermsVersion) -> None:
@@ -131,6 +131,7 @@ class CompiledTerms:
         criteria = [*(rule.criteria for rule in self.rules), *(event.criteria for event in self.events.values())]
         self.asked = frozenset(name for one in criteria if one is not None for name in one.names)
         self.policies = _policies(terms, self.events)
+        self.has_one_policy = len(set(self.policies.values())) == 1
         self.is_daily = is_daily(terms)
         given = {rule.check: rule for rule in terms.fraud}
         self.fraud = {check: given[check].action if check in given else act for check, act in DEFAULT_FRAUD.items()}

@@ -84,7 +84,7 @@ def complete(
     claims = {claim.rule_id: claim for claim in candidate.claims}
     outcomes: list[RuleOutcome] = []
     given: list[Given] = []
-    tallies = list(_referral_tally(candidate))
+    tallies = list(_referral_tally(candidate)) if outline.has_sums else []
     for outcome in decision.rules:
         claim = claims.get(outcome.rule_id)
         if claim is None:

@@ -154,6 +154,14 @@ def finish(
     programs = {program.program_id: program for program in config.programs}
     totals = Totals(config.programs)
     judged: dict[tuple[str, str], Judged] = {}
+    if not any(program.outline.has_sums for program in config.programs):  # any order will do
+        return {
+            scope: [
+                complete(candidate, programs.get(candidate.decision.program_id), totals, judged)
+                for candidate in drafted.candidates
+            ]
+            for scope, drafted in drafts
+        }
     results: dict[str, list[Completed | None]] = {scope: [None] * len(d.candidates) for scope, d in drafts}
     todo = [
         (candidate.order, scope, place, candidate)

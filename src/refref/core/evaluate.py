@@ -6,6 +6,7 @@ Looks at this referee's facts alone. docs/terms.md, "The order of decisions", is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from refref.core.attribution import Binding
 from refref.core.base import Base, base_of
@@ -96,6 +97,8 @@ def evaluate(
 
 def _happenings(course: Course) -> list[Happening]:
     """What happened besides payments, each under the terms of its instant."""
+    if not course.program.outline.has_moneyless:
+        return []
     program, bound_at = course.program, course.binding.bound_at
     found: dict[str, Happening] = {}
     for version in program.terms:
@@ -190,7 +193,7 @@ def _count_sale(
     course.first_counted = course.first_counted or (sale.paid_at, sale.key)
     decision = _decision(
         course, sale, "", base, reversal, terms.version,
-        number=cycle.number, rules=outcomes, kinds=tuple(sorted(kinds)),
+        number=cycle.number, rules=outcomes, kinds=_in_order(kinds),
     )  # fmt: skip
     program = course.program
     return Candidate(
@@ -203,6 +206,11 @@ def _count_sale(
         is_held=reversal.is_held,
         approval=_verdict(course, sale.ids),
     )
+
+
+@lru_cache(maxsize=256)
+def _in_order(kinds: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(kinds))
 
 
 def _is_by_code(binding: Binding) -> bool:
@@ -245,6 +253,9 @@ def _refused_by_policy(course: Course, terms: CompiledTerms, at: int, key: str) 
     """
     at, key = course.first_counted or (at, key)
     policies = terms.policies
+    if terms.has_one_policy:
+        reason = _policy_reason(course, policies[0], at, key)
+        return {-1: reason} if reason else {}
     reasons = {policy: _policy_reason(course, policy, at, key) for policy in set(policies.values())}
     refused = {event_key: reason for event_key, policy in policies.items() if (reason := reasons[policy])}
     if len(refused) == len(policies):

@@ -18,6 +18,14 @@ def add_months(instant: int, months: int) -> int:
     return int(start.replace(year=year, month=month, day=day).timestamp())
 
 
+def has_passed(start: int, months: int, instant: int) -> bool:
+    """Whether `months` have passed from `start` to `instant`."""
+    days = (instant - start) // DAY_S
+    if days < 28 * months:
+        return False
+    return days > 31 * months or instant >= add_months(start, months)
+
+
 def add_days(instant: int, days: int) -> int:
     """`days` times 24 hours later."""
     return instant + days * DAY_S

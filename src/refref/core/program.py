@@ -87,12 +87,14 @@ class Outline:
     """What the versions of one program's terms need together.
 
     `windows`: every sum that some version looks at; `cap_currencies`: for each cap, the currency in which others count
-    and those it names; `judges_referrals`: whether checks look at a participant's other referrals; `converts`: at the
-    day's rate; `revenue_currency`: of the newest terms with tiers by revenue; `counted_in`: kept by `values`.
+    and those it names; `judges_referrals`: whether checks look at a participant's other referrals; `has_sums`: whether
+    a conversion may depend on others at all; `converts`: at the day's rate; `has_moneyless`: some event is no payment;
+    `revenue_currency`: of the newest terms with tiers by revenue; `counted_in`: kept by `values`.
     """
 
     __slots__ = (
-        "cap_currencies", "converts", "counted_in", "is_shared", "judges_referrals", "revenue_currency", "windows",
+        "cap_currencies", "converts", "counted_in", "has_moneyless", "has_sums", "is_shared", "judges_referrals",
+        "revenue_currency", "windows",
     )  # fmt: skip
 
     def __init__(self, versions: tuple[TermsVersion, ...]) -> None:
@@ -100,8 +102,10 @@ class Outline:
         self.is_shared = any(version.is_shared for version in made)
         self.converts = any(version.terms.currency.conversion == "daily" for version in made)
         self.judges_referrals = any(version.fraud[check] != "off" for version in made for check in SHARED_CHECKS)
+        self.has_moneyless = any(version.moneyless for version in made)
         self.counted_in: dict[tuple[int, str], tuple[Note, ...]] = {}
         self.windows = tuple({window.key: window for version in made for window in version.windows}.values())
+        self.has_sums = bool(self.windows) or self.judges_referrals
         self.cap_currencies = tuple(
             {
                 (source_currency(cap.amounts, version.terms.currency), tuple(sorted(cap.amounts)))

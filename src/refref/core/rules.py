@@ -12,7 +12,7 @@ from refref.core.conversions import Happening
 from refref.core.criteria import Criteria
 from refref.core.decisions import Note, RuleOutcome
 from refref.core.facts import Line
-from refref.core.periods import add_days, add_months
+from refref.core.periods import add_days, has_passed
 from refref.core.rates import Rate
 from refref.core.situation import Situation
 from refref.core.terms import QualifyingEvent, RewardRule, Terms
@@ -57,7 +57,8 @@ def apply_rules(situation: Situation, standing: Standing) -> tuple[tuple[RuleOut
             outcomes.append(rule.claimed)
         else:
             outcomes.append(result)
-    _meet_the_others(situation, standing, met)
+    if situation.terms.events:
+        _meet_the_others(situation, standing, met)
     return tuple(outcomes), tuple(claims)
 
 
@@ -267,7 +268,7 @@ def _is_over(rule: CompiledRule, situation: Situation, count: int) -> bool:
         return False
     first_at = situation.cycle.first_at
     if duration.unit == "months":
-        return first_at is not None and situation.occurred_at >= add_months(first_at, duration.count)
+        return first_at is not None and has_passed(first_at, duration.count, situation.occurred_at)
     if rule.duration is None:
         return situation.number > duration.count
     return count > duration.count

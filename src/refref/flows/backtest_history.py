@@ -95,7 +95,7 @@ class Gathering:
     def take(self, told: Told) -> None:
         """Take one conversion."""
         candidate = told.candidate
-        if candidate is None or candidate.decision.reason or not self._program.is_shared:
+        if candidate is None or candidate.decision.reason or not self._program.outline.has_sums:
             decision = None
             if candidate is not None:
                 decision = complete(candidate, self._program, self._nothing, {}).decision

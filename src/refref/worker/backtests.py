@@ -63,12 +63,12 @@ async def run_backtest(
         partitions = partitions_for(program, processes)
         bounds = await backtests.scope_bounds(tx, job.organization_id, job.connection_id, processes)
         snapshot = await export_snapshot(tx)
-        steps = _Steps(count * (2 if program.is_shared else 1), progress)
+        steps = _Steps(count * (2 if program.outline.has_sums else 1), progress)
         starts = ["", *bounds]
         ends: list[str | None] = [*bounds, None]
         parts = [Part(number, *ends_of) for number, ends_of in enumerate(zip(starts, ends, strict=True))]
         orders = [Order(database.dsn, snapshot, job, part, partitions, str(folder)) for part in parts]
-        await _run_parts(orders, partitions if program.is_shared else 0, steps)
+        await _run_parts(orders, partitions if program.outline.has_sums else 0, steps)
         summary = added(_summaries(folder))
         return summary, await report_of(tx, job, program, summary)
 
