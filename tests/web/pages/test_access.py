@@ -29,9 +29,11 @@ def path_of(site: SampleSite, template: str) -> str:
         program_id=sample.program_id,
         event_id=sample.parked_event_id,
         api_key_id="key_sample",
+        connection_id=sample.connection_id,
         payout_id="pyt_sample",
         review_id="rev_sample",
         referral_id="rfl_sample",
+        run_id="rdg_sample",
         number=1,
         section="settings",
     )
@@ -71,10 +73,11 @@ def stranger(sample_site: SampleSite) -> Iterator[httpx.Client]:
 
     sample_site.site.run(make)
     with client_of(sample_site.url, email) as client:
-        form = {"name": "Other sandbox", "mode": "test"}
+        form = {"name": "Other sandbox", "mode": "test", "way": "webhook"}
         found = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/set-up").text)
         assert found is not None
-        assert client.post("/set-up/connection", data={**form, "csrf_token": found.group(1)}).status_code == 303
+        answer = client.post("/integrations/stripe/connect", data={**form, "csrf_token": found.group(1)})
+        assert answer.status_code == 303
         yield client
 
 

@@ -46,6 +46,9 @@ PATHS = (
     "/settings/currencies",
     "/settings/currencies?from=gbp&to=usd&on=2026-10-30",
     "/set-up",
+    "/integrations",
+    "/integrations/stripe/connect",
+    "/integrations/stripe/{connection_id}",
     "/why",
     "/why?id={customer_id}",
     "/why?id=customer4@example.com",
@@ -219,11 +222,14 @@ def test_from_the_first_run_to_a_participant(browser: Browser, new_site: Site) -
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Create the account").click()
     page.wait_for_url("**/set-up")
-    page.get_by_label("Mode").select_option("test")
-    page.get_by_role("button", name="Connect").click()
+    page.get_by_role("link", name="Connect Stripe").click()
+    by_webhook = page.get_by_role("region", name="With webhooks alone")
+    by_webhook.get_by_label("Mode").select_option("test")
+    by_webhook.get_by_role("button", name="Connect").click()
     expect(page.get_by_text("/stripe/webhooks/con_")).to_be_visible()
-    page.get_by_label("Signing secret of the endpoint").fill("whsec_samplesamplesamplesample")
+    page.get_by_label("Its signing secret").fill("whsec_samplesamplesamplesample")
     page.get_by_role("button", name="Store").click()
+    expect(page.get_by_text("Signing secret …mple")).to_be_visible()
     page.goto(f"{new_site.url}/programs/new")
     page.get_by_role("link", name="Affiliate").first.click()
     page.get_by_label("Name of the program").fill("Partner program")

@@ -6,9 +6,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from refref.core.refusals import Refused
 from refref.db import connections, programs, reports
-from refref.flows.connections import NewConnection, create_connection
 from refref.stripe.readers import events_to_enable
 from refref.web.pages.rendering import render
 from refref.web.pages.viewer import CONNECTION_COOKIE, Connected, SignedIn, Viewer, form_of
@@ -22,33 +20,6 @@ YEAR_S = 365 * 86_400
 async def checklist(request: Request, viewer: SignedIn) -> Response:
     """What is done and what is left, from the connection to the first sale."""
     return await _checklist(request, viewer)
-
-
-@router.post("/set-up/connection")
-async def connect(request: Request, viewer: SignedIn) -> Response:
-    """Make a connection from a restricted key, a signing secret, or both."""
-    form = await form_of(request)
-    try:
-        async with viewer.transaction() as tx:
-            made = await create_connection(
-                tx,
-                viewer.context.vault,
-                viewer.organization_id,
-                NewConnection(
-                    name=form.get("name", "") or "Stripe",
-                    mode=form.get("mode") or None,
-                    api_key=form.get("api_key") or None,
-                    webhook_secret=form.get("webhook_secret") or None,
-                ),
-                actor=viewer.actor,
-                now=viewer.real_now,
-            )
-    except Refused as refused:
-        kept = {name: value for name, value in form.items() if name in ("name", "mode")}
-        return await _checklist(request, viewer, refused, kept)
-    response = RedirectResponse("/set-up", status_code=303)
-    remember_connection(request, response, made.connection_id, viewer)
-    return response
 
 
 @router.post("/connection")
@@ -76,10 +47,8 @@ def webhook_url(viewer: Connected) -> str:
     return f"{viewer.context.settings.base_url}/stripe/webhooks/{viewer.connection_id}"
 
 
-async def _checklist(
-    request: Request, viewer: Viewer, refused: Refused | None = None, values: dict[str, str] | None = None
-) -> Response:
-    context: dict[str, object] = {"refused": refused, "values": values or {}, "events": events_to_enable()}
+async def _checklist(request: Request, viewer: Viewer) -> Response:
+    context: dict[str, object] = {"events": events_to_enable()}
     if viewer.connection is not None:
         shown = Connected(viewer.context, viewer.session, viewer.connections, viewer.connection, viewer.real_now)
         scope = (viewer.organization_id, shown.connection_id)
@@ -91,4 +60,4 @@ async def _checklist(
                 "sums": await reports.overview_totals(tx, *scope, viewer.now),
                 "programs": await programs.programs(tx, scope[0], connection_id=scope[1]),
             }
-    return render(request, "set_up.html", viewer, status_code=422 if refused else 200, **context)
+    return render(request, "set_up.html", viewer, status_code=200, **context)

@@ -1,21 +1,17 @@
-"""Settings: connections with their secrets and test clock, API keys (shown once), and who may sign in."""
+"""Settings: the test clock of the connection in view, API keys (shown once), and who may sign in."""
 
 from __future__ import annotations
-
-from datetime import timedelta
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from refref.core.refusals import Refused
-from refref.db import api_keys, connections, custom_events, users
+from refref.db import api_keys, connections, users
 from refref.flows.api_keys import CreatedApiKey, create_api_key, revoke_api_key
-from refref.flows.connections import add_webhook_secret, replace_api_key, set_clock_ahead
-from refref.stripe.readers import events_to_enable
+from refref.flows.connections import set_clock_ahead
 from refref.web.pages.rendering import render
-from refref.web.pages.set_up import webhook_url
-from refref.web.pages.viewer import Connected, OnConnection, form_of, one_of
+from refref.web.pages.viewer import Connected, OnConnection, form_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -26,48 +22,6 @@ DAY_S = 86_400
 async def settings(request: Request, viewer: OnConnection) -> Response:
     """Everything that can be set."""
     return await _settings_page(request, viewer)
-
-
-@router.post("/settings/webhook-secret")
-async def roll_webhook_secret(request: Request, viewer: OnConnection) -> Response:
-    """Add a signing secret; the one before stays valid for a while."""
-    form = await form_of(request)
-    hours = form.get("overlap_hours", "")
-    try:
-        async with viewer.transaction() as tx:
-            await add_webhook_secret(
-                tx,
-                viewer.context.vault,
-                viewer.organization_id,
-                viewer.connection_id,
-                webhook_secret=form.get("webhook_secret", ""),
-                overlap=timedelta(hours=int(hours) if hours.isdecimal() and len(hours) < 5 else 24),
-                actor=viewer.actor,
-                now=viewer.real_now,
-            )
-    except Refused as refused:
-        return await _settings_page(request, viewer, refused)
-    return RedirectResponse(one_of(form.get("back"), ("/set-up",)) or "/settings", status_code=303)
-
-
-@router.post("/settings/stripe-key")
-async def change_stripe_key(request: Request, viewer: OnConnection) -> Response:
-    """Use another Stripe key from now on."""
-    form = await form_of(request)
-    try:
-        async with viewer.transaction() as tx:
-            await replace_api_key(
-                tx,
-                viewer.context.vault,
-                viewer.organization_id,
-                viewer.connection_id,
-                api_key=form.get("api_key", ""),
-                actor=viewer.actor,
-                now=viewer.real_now,
-            )
-    except Refused as refused:
-        return await _settings_page(request, viewer, refused)
-    return RedirectResponse("/settings", status_code=303)
 
 
 @router.post("/settings/test-clock")
@@ -125,18 +79,14 @@ async def _settings_page(
         fresh = await connections.connection_by_id(tx, *scope)
         context: dict[str, object] = {
             "connection": fresh,
-            "webhook_secrets": await connections.valid_secrets(tx, *scope, "webhook", viewer.real_now),
-            "stripe_keys": await connections.valid_secrets(tx, *scope, "api_key", viewer.real_now),
             "keys": await api_keys.api_keys(tx, scope[0], before=None, limit=100),
             "members": await users.members(tx, scope[0]),
-            "events": events_to_enable(custom_types=await custom_events.paths_by_type(tx, *scope)),
         }
     return render(
         request,
         "settings.html",
         viewer,
         status_code=422 if refused else 200,
-        webhook_url=webhook_url(viewer),
         refused=refused,
         created=created,
         **context,

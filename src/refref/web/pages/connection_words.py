@@ -1,0 +1,46 @@
+"""The words of connections: what a state is called, what a permission's state means, what is missing without a key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from refref.core.connection_health import PROBLEMS, ProblemKind
+from refref.db.connection_health import ConnectionProblem
+from refref.db.connections import StripeConnection
+from refref.web.pages.words import Status, moment_text
+
+# What a connection that only listens cannot do, honestly.
+WITHOUT_KEY: tuple[str, ...] = (
+    "A refund or dispute may not find the invoice that was paid: then its reward is not taken back by itself.",
+    "Products and prices of a checkout are not known: rules that name products find only what invoices tell.",
+    "Invoices with more than ten lines count by the lines that the webhook carries.",
+    "Payments in other currencies use RefRef's rates, never Stripe's own.",
+    "Events that were missed are not noticed and not fetched; no history is read; no statement ties to the balance.",
+    "The webhook endpoint is yours to make, review and repair.",
+)
+PERMISSION_STATES: dict[str, Status] = {
+    "works": Status("Works", "good", ""),
+    "missing": Status("Missing", "bad", "Add it to the key in Stripe."),
+    "not_needed": Status("Not needed", "off", ""),
+    "too_much": Status("Too much", "wait", "It may change what is only read. Take the right to write away."),
+    "unknown": Status("Unknown", "wait", "Stripe could not be asked; check again."),
+}
+
+
+def problem_kind(code: str) -> ProblemKind:
+    """What a problem is called and what to do."""
+    return PROBLEMS[code]
+
+
+def connection_status(connection: StripeConnection, problems: Sequence[ConnectionProblem]) -> Status:
+    """The state of a connection in a word; `problems` are open ones, of any connection."""
+    own = [problem for problem in problems if problem.connection_id == connection.connection_id]
+    if connection.status == "disabled":
+        return Status("Ended", "off", "Nothing is asked or taken. Another key takes it up again.")
+    stopping = [problem for problem in own if PROBLEMS[problem.code].stops_calls]
+    if connection.status == "degraded" and stopping:
+        first = stopping[0]
+        return Status("Cut off", "bad", f"{PROBLEMS[first.code].title}, since {moment_text(first.began_at)}.")
+    if own:
+        return Status("Active, with a fault", "wait", f"{PROBLEMS[own[0].code].title}.")
+    return Status("Active", "good", "")
