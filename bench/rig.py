@@ -88,8 +88,8 @@ class Rig:
 
 
 @contextlib.contextmanager
-def rig(*, customers: int = 0, terms: Terms | None = None) -> Iterator[Rig]:
-    """A fresh merchant with one program and one participant; `customers` of them already known and referred."""
+def rig(*, customers: int = 0, terms: Terms | None = None, participants: int = 1) -> Iterator[Rig]:
+    """A fresh merchant with one program and its participants; `customers` already known, referred by them in turn."""
     with tempfile.TemporaryDirectory(prefix="refref-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         postgres = EmbeddedPostgres(folder / "postgres")
@@ -98,9 +98,10 @@ def rig(*, customers: int = 0, terms: Terms | None = None) -> Iterator[Rig]:
         with postgres:
             upgrade(postgres.dsn)
             made = Rig(folder, postgres, postgres.dsn, port=free_port())
-            asyncio.run(_set_up(made, terms or Terms(duration=Duration("forever"), attribution_window_days=3650)))
+            plain = Terms(duration=Duration("forever"), attribution_window_days=3650)
+            asyncio.run(_set_up(made, terms or plain, participants))
             if customers:
-                asyncio.run(add_customers(made, customers))
+                asyncio.run(add_customers(made, customers, participants))
             try:
                 yield made
             finally:
@@ -108,7 +109,7 @@ def rig(*, customers: int = 0, terms: Terms | None = None) -> Iterator[Rig]:
                     made.stop(role)
 
 
-async def _set_up(made: Rig, terms: Terms) -> None:
+async def _set_up(made: Rig, terms: Terms, participants: int) -> None:
     database = await Database.open(made.dsn)
     made.organization_id = new_id("organization")
     async with database.reference() as tx:
@@ -122,14 +123,15 @@ async def _set_up(made: Rig, terms: Terms) -> None:
             tx, made.organization_id, connection_id=made.connection_id, name="Bench", terms=terms,
             effective_at=EPOCH, actor="system", now=EPOCH,
         )  # fmt: skip
-        await create_participant(
-            tx, made.organization_id, program_id=program.program_id, kind="affiliate", name="Bench",
-            email="partner@example.com", refcode="bench", actor="system", now=EPOCH,
-        )  # fmt: skip
+        for number in range(participants):
+            await create_participant(
+                tx, made.organization_id, program_id=program.program_id, kind="affiliate", name="Bench",
+                email=f"partner{number}@example.com", refcode=f"bench{number}", actor="system", now=EPOCH,
+            )  # fmt: skip
     await database.close()
 
 
-async def add_customers(made: Rig, count: int) -> None:
+async def add_customers(made: Rig, count: int, participants: int) -> None:
     """Book `count` referred customers with their subscriptions, as a batch of facts through settle itself."""
     from refref.core.facts import Carrier, CarrierKind, CustomerState, Fact, Kind, SubscriptionState
     from refref.db.pool import lock_books
@@ -140,7 +142,7 @@ async def add_customers(made: Rig, count: int) -> None:
         facts: list[Fact] = []
         for number in range(start, min(count, start + 2_000)):
             customer, subscription = f"cus_bench{number:08d}", f"sub_bench{number:08d}"
-            carrier = Carrier(CarrierKind.CUSTOMER_METADATA, "bench", 1_600_000_000)
+            carrier = Carrier(CarrierKind.CUSTOMER_METADATA, f"bench{number % participants}", 1_600_000_000)
             state = CustomerState(f"buyer{number}@customers.example", None, None, "usd", 1_600_000_000)
             facts.append(Fact(customer, Kind.CUSTOMER, 0, 1_600_000_000, 0, state, (), (carrier,)))
             plan = SubscriptionState("active", "usd", ("prod_bench",), ("price_bench",), 1)

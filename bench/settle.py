@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 
+from backtest_data import TEN
 from rig import Rig, query, report, requests_of, rig, send_all, send_paced
 
 LATENCY = """
@@ -68,11 +70,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--customers", type=int, nargs="*", default=[10_000])
     parser.add_argument("--events", type=int, default=30_000)
+    parser.add_argument("--rules", type=int, choices=(1, 10), default=1, help="10: conditions, tiers and caps, too")
     parser.add_argument("--no-open", action="store_true", help="leave the open loop out")
     options = parser.parse_args()
     results: list[dict[str, object]] = []
     for number, customers in enumerate(options.customers):
-        with rig(customers=customers) as made:
+        terms, participants = (TEN, 1_000) if options.rules == 10 else (None, 1)
+        with rig(customers=customers, terms=terms, participants=participants) as made:
             made.start("web")
             made.start("worker")
             send_all(made.port, requests_of(made, 1_000, customers=customers, offset=90_000_000), 8)
@@ -81,7 +85,7 @@ def main() -> None:
             if number == 0 and not options.no_open:
                 results.append(open_loop(made, 200, 8, customers, 50_000_000))
                 results.append(open_loop(made, 1_000, 8, customers, 60_000_000))
-    report("settle", results)
+    report("settle", results, rules=options.rules, load_average=os.getloadavg()[0])
 
 
 if __name__ == "__main__":
