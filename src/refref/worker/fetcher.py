@@ -9,16 +9,18 @@ from datetime import UTC, datetime
 import msgspec
 import structlog
 
-from refref.db import connection_health, needs, setup
+from refref.db import connection_health, connections, needs, setup
 from refref.db.needs import OpenNeed
 from refref.db.pool import Connection, Database, lock_books
 from refref.flows.ask import OPTIONAL, close_what_is_answered
 from refref.flows.settle import Incoming, settle
 from refref.stripe.client import StripeGateway
 from refref.stripe.errors import FailureClass, StripeFailure
+from refref.stripe.listing import TokenBucket
 from refref.stripe.readers import Need, NeedKind, UnreadableEvent, read_document
 from refref.vault import Vault
 from refref.worker.gateways import gateway_of
+from refref.worker.pace import Pace
 
 BATCH = 20
 _LONG_PAUSE_S = 3600
@@ -26,8 +28,8 @@ _LONG_PAUSE_S = 3600
 log = structlog.get_logger("refref.fetcher")
 
 
-async def fetch_due(database: Database, vault: Vault, now: Callable[[], int]) -> int:
-    """Answer due needs, a batch per connection; returns how many were asked."""
+async def fetch_due(database: Database, vault: Vault, now: Callable[[], int], pace: Pace | None = None) -> int:
+    """Answer due needs, a batch per connection, at the pace of its lists; returns how many were asked."""
     async with database.plain() as connection:
         due = await needs.connections_with_due_needs(connection)
     asked = 0
@@ -35,12 +37,14 @@ async def fetch_due(database: Database, vault: Vault, now: Callable[[], int]) ->
         async with database.tenant(organization_id) as tx:
             batch = await needs.due_needs(tx, organization_id, connection_id, BATCH)
             gateway = await gateway_of(tx, vault, organization_id, connection_id)
-            if gateway is None:
+            known = await connections.connection_by_id(tx, organization_id, connection_id)
+            if gateway is None or known is None:
                 continue
+            bucket = None if pace is None else pace.bucket_of(known)
             asked += len(batch)
             batch = await close_what_is_answered(tx, organization_id, connection_id, batch)
         try:
-            answers = await asyncio.gather(*[_fetch(gateway, need) for need in batch])
+            answers = await asyncio.gather(*[_fetch(gateway, need, bucket) for need in batch])
         finally:
             await gateway.close()
         for need, answer in zip(batch, answers, strict=True):
@@ -49,7 +53,11 @@ async def fetch_due(database: Database, vault: Vault, now: Callable[[], int]) ->
     return asked
 
 
-async def _fetch(gateway: StripeGateway, need: OpenNeed) -> dict[str, object] | StripeFailure:
+async def _fetch(
+    gateway: StripeGateway, need: OpenNeed, bucket: TokenBucket | None
+) -> dict[str, object] | StripeFailure:
+    if bucket is not None:
+        await bucket.take()
     try:
         return await gateway.fetch(Need(NeedKind(need.kind), need.stripe_id))
     except StripeFailure as failure:

@@ -63,7 +63,7 @@ async def run_worker(
         tasks.create_task(_repeat("history", HISTORY_S, lambda: read_history_due(database, vault, now, pace)))
         tasks.create_task(_repeat("events list", POLL_S, lambda: poll_events_due(database, vault, now, pace)))
         tasks.create_task(_repeat("nightly comparison", NIGHT_S, lambda: reconcile_due(database, now)))
-        tasks.create_task(_repeat("fetcher", FETCH_S, lambda: fetch_due(database, vault, now)))
+        tasks.create_task(_repeat("fetcher", FETCH_S, lambda: fetch_due(database, vault, now, pace)))
         if settings is not None:
             tasks.create_task(_repeat("watch", WATCH_S, lambda: watch_due(database, vault, settings)))
             tasks.create_task(_repeat("mail", MAIL_S, lambda: mail_problems(database, settings)))
