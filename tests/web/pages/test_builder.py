@@ -31,13 +31,11 @@ from refref.core.terms import (
     TierStep,
 )
 from refref.core.terms_check import faults_of
-from refref.core.terms_document import read_terms
-from refref.db.pool import Database
-from refref.flows.drafts import save_draft
 from refref.web.pages.terms_form import amounts_of, amounts_text, read_struct, values_of
 from web.pages.conftest import SampleSite, client_of
+from web.pages.drafts import draft_of, new_program, save, set_draft
 from web.pages.forms import form_in
-from web.pages.sample import EMAIL, VIEWER_EMAIL
+from web.pages.sample import EMAIL
 
 PARTNER = "ptc_01sample"
 # One of everything that the forms can say.
@@ -207,53 +205,6 @@ def test_amounts_are_in_major_units(text: str, amounts: dict[str, int] | None) -
 def owner(sample_site: SampleSite) -> Iterator[httpx.Client]:
     with client_of(sample_site.url, EMAIL) as client:
         yield client
-
-
-@pytest.fixture(scope="module")
-def viewer(sample_site: SampleSite) -> Iterator[httpx.Client]:
-    with client_of(sample_site.url, VIEWER_EMAIL) as client:
-        yield client
-
-
-def new_program(owner: httpx.Client, template: str = "affiliate", **values: str) -> str:
-    """The address of a new program whose terms are a draft."""
-    address = f"/programs/new?template={template}"
-    form = form_in(owner.get(address).text, "/programs/new")
-    answer = owner.post("/programs/new", data={**form, "name": "Sample program", "then": "draft", **values})
-    assert answer.status_code == 303, answer.text
-    return answer.headers["location"].removesuffix("/draft")
-
-
-def save(owner: httpx.Client, page: str, **changes: str) -> httpx.Response:
-    """Change some fields of a page's form and send it."""
-    form = form_in(owner.get(page).text, page)
-    unknown = set(changes) - set(form) - {"includes_tax", "includes_shipping"}
-    assert not unknown, f"{page} has no {unknown}"
-    return owner.post(page, data={**form, **changes})
-
-
-def draft_of(owner: httpx.Client, program: str) -> Terms:
-    """The terms of a program's draft, by the file that the pages give."""
-    answer = owner.get(f"{program}/terms.yaml?version=draft")
-    assert answer.status_code == 200
-    return read_terms(answer.text)
-
-
-def set_draft(sample_site: SampleSite, program: str, terms: Terms) -> None:
-    """Make terms a program's draft."""
-
-    async def store(database: Database) -> None:
-        async with database.tenant(sample_site.sample.organization_id) as tx:
-            await save_draft(
-                tx,
-                sample_site.sample.organization_id,
-                program.rpartition("/")[2],
-                terms=terms,
-                actor="system",
-                now=datetime.now(UTC),
-            )
-
-    sample_site.site.run(store)
 
 
 def test_saving_every_page_as_it_came_changes_nothing(sample_site: SampleSite, owner: httpx.Client) -> None:
