@@ -20,6 +20,7 @@ from refref.db import explain as look
 from refref.db import facts as db_facts
 from refref.db.explain import EntryLine, EventLine, Place, ReviewLine, RewardLine
 from refref.db.pool import Connection
+from refref.flows.why_not import causes_of_unknown, first_stop, present_stops
 
 
 async def explain(tx: Connection, organization_id: str, connection_id: str | None, any_id: str, now: int) -> Document:
@@ -55,6 +56,8 @@ async def explain(tx: Connection, organization_id: str, connection_id: str | Non
         "kind": kind,
         "headline": _headline(any_id, kind, payments, event),
         "as_of": iso(now),
+        "stopped_by": first_stop(event, payments),
+        "causes": await causes_of_unknown(tx, organization_id, connection_id, any_id) if kind == "unknown" else [],
         "payments": payments,
         "facts": facts,
         "events": events,
@@ -90,8 +93,10 @@ async def _payments(tx: Connection, organization_id: str, place: Place, only: st
     judged = {stripe_id for d in decisions for stripe_id in (*d.ids, d.referee_id)}
     reviews = await look.reviews_of(tx, organization_id, place, sorted(judged))
     payments: dict[str, Document] = {}
+    stops = present_stops(decisions)
     for decision in decisions:
         payment = payments.setdefault(decision.payment_key, _payment(decision, emails))
+        payment["stopped_by"] = stops[decision.payment_key]
         own = [r for r in rewards if (r.payment_key, r.program_id) == (decision.payment_key, decision.program_id)]
         programs = payment["programs"]
         assert isinstance(programs, list)

@@ -1,0 +1,97 @@
+"""Why not: every reason has its gate, the one that matters is told, and unknown ids come with likely causes."""
+
+import pytest
+
+from refref.core.decisions import REASONS, Decision, RuleOutcome
+from refref.core.why_not import GATES, REASON_GATES, IdSituation, causes_of, stopped_by, stopped_event
+
+
+def decision(reason: str, *rules: RuleOutcome, program_id: str = "prg_1", outcome: str = "refused") -> Decision:
+    return Decision(
+        payment_key="in_1",
+        program_id=program_id,
+        ids=("in_1",),
+        referee_id="cus_1",
+        outcome=outcome,
+        reason=reason,
+        occurred_at=0,
+        currency="usd",
+        source="invoice",
+        paid=0,
+        total=0,
+        tax=0,
+        shipping=0,
+        off_stripe=0,
+        refunded=0,
+        rules=rules,
+    )
+
+
+def refusing(reason: str, rule_id: str = "r1") -> RuleOutcome:
+    return RuleOutcome(rule_id, "refused", reason)
+
+
+def test_every_reason_has_a_gate() -> None:
+    assert REASON_GATES.keys() == REASONS.keys()
+    assert {gate for gate, _, _ in REASON_GATES.values()} <= set(GATES)
+
+
+STOPS = [
+    ([decision("not_attributed")], ("attribution", "not_attributed", None)),
+    ([decision("cap_reached", refusing("cap_reached"))], ("limits", "cap_reached", "r1")),
+    (
+        [decision("no_rule_applies", refusing("currency"), refusing("cap_reached", "r2"))],
+        ("conditions", "currency", "r1"),
+    ),
+    ([decision("before_terms"), decision("below_minimum", program_id="prg_2")], ("conditions", "below_minimum", None)),
+    ([decision("payment_pending", outcome="waiting")], ("payment", "payment_pending", None)),
+]
+
+
+@pytest.mark.parametrize(("decisions", "stop"), STOPS)
+def test_the_rule_that_stopped_a_payment_is_told(decisions: list[Decision], stop: tuple[str, str, str | None]) -> None:
+    found = stopped_by(decisions)
+    assert found is not None
+    assert (found.gate, found.code, found.rule_id) == stop
+    assert found.sentence == REASONS[found.code]
+
+
+def test_what_earned_in_some_program_was_not_stopped() -> None:
+    assert stopped_by([decision("currency"), decision("", outcome="rewarded", program_id="prg_2")]) is None
+    assert stopped_by([]) is None
+
+
+def test_an_event_that_was_not_settled_stopped_it() -> None:
+    assert stopped_event("done") is None
+    found = stopped_event("parked")
+    assert found is not None
+    assert (found.gate, found.code) == ("delivery", "event_parked")
+
+
+def around(**known: object) -> IdSituation:
+    plain = {"mode": "live", "elsewhere": (), "events": (), "last_webhook": "2026-01-01T00:00:00Z", "has_history": True}
+    return IdSituation(**{**plain, **known})  # type: ignore[arg-type]  # given by name
+
+
+CAUSES = [
+    ("in_1Sample", around(), ["never_arrived", "filtered_type", "other_account"]),
+    ("in_1Sample", around(has_history=False), ["never_arrived", "before_connection", "filtered_type", "other_account"]),
+    ("in_1Sample", around(elsewhere=("Other (test mode)",)), ["other_connection"]),
+    ("cs_test_a1Sample", around(), ["other_mode"]),
+    ("cs_live_a1Sample", around(mode="test"), ["other_mode"]),
+    ("ch_1Sample", around(events=(("charge.succeeded", "parked"),)), ["event_parked"]),
+    ("prod_1Sample", around(events=(("product.created", "ignored"),)), ["event_ignored"]),
+    ("hello", around(), ["malformed"]),
+    (
+        "a@example.com",
+        around(),
+        ["no_such_address", "never_arrived", "filtered_type", "other_account"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("any_id", "situation", "codes"), CAUSES)
+def test_an_unknown_id_comes_with_its_likely_causes(any_id: str, situation: IdSituation, codes: list[str]) -> None:
+    causes = causes_of(any_id, situation)
+    assert [cause.code for cause in causes] == codes
+    assert all(cause.sentence.endswith(".") for cause in causes)
