@@ -20,7 +20,7 @@ from refref.core.findings import Finding
 from refref.core.rate_files import RateRow
 from refref.core.scopes import absorb
 from refref.core.terms import terms_to_json
-from refref.db import books, due, facts, participants, profiles, programs, rates, reviews
+from refref.db import due, facts, participants, profiles, programs, rates, reviews
 from refref.db.pool import Connection, Database, lock_books
 from refref.flows.connections import NewConnection, create_connection
 from refref.flows.invariants import check_invariants
@@ -235,6 +235,3 @@ async def _insert_rates(tx: Connection, shop: Shop, world: World) -> None:
     days = [row.day for row in rows]
     upload = rates.RateUpload(1, "csv", "sample.csv", min(days), max(days), len(rows), 0, 0, "system", EPOCH)
     await rates.insert_upload(tx, shop.organization_id, upload, None, rows)
-
-
-__all__ = ["Bookkeeper", "Shop", "books"]

@@ -125,6 +125,14 @@ def lines_of(conversion: Conversion) -> list[Line]:
     ]
 
 
+def coupons_of(conversion: Conversion) -> set[str]:
+    """The coupons and promotion codes of the sale."""
+    payment = conversion.payment
+    if payment is None:
+        return set()
+    return {*payment.coupons, *(touch.value for touch in payment.touches if touch.kind == "promotion_code")}
+
+
 def unless_whole(
     lines: list[Line], conversion: Conversion, *parts: Terms | QualifyingEvent | RewardRule | None
 ) -> list[Line] | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from oracle.cases import Case, lines_of
+from oracle.cases import Case, coupons_of, lines_of
+from oracle.referrals import domain_of
 
 
 def _metadata(case: Case, name: str) -> str | None:
@@ -26,6 +27,11 @@ CONDITIONS: dict[str, Callable[[Case], bool]] = {
     "customer.metadata.tier == 'gold'": lambda case: _metadata(case, "tier") == "gold",
     "!(customer.metadata.tier == 'gold')": lambda case: _metadata(case, "tier") not in (None, "gold"),
     "participant.kind == 'affiliate'": lambda case: case.conversion.bond.participant.kind == "affiliate",
+    "customer.email_domain == 'shop.example'": lambda case: domain_of(case.conversion.customer.email) == "shop.example",
+    "customer.is_new": lambda case: case.is_new,
+    "'gold' in participant.groups": lambda case: "gold" in case.groups,
+    "sale.campaign == 'spring'": lambda case: case.conversion.bond.touch.campaign == "spring",
+    "'coupon_a' in sale.coupons": lambda case: "coupon_a" in coupons_of(case.conversion),
     "'prod_pro' in sale.products": lambda case: any(line.product == "prod_pro" for line in lines_of(case.conversion)),
 }
 SALE_FREE = tuple(text for text in CONDITIONS if "sale." not in text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oracle.cases import WHOLE, Books, Case, Conversion, lets_through, lines_of, unless_whole
+from oracle.cases import WHOLE, Books, Case, Conversion, coupons_of, lets_through, lines_of, unless_whole
 from oracle.conditions import CONDITIONS
 from oracle.referrals import domain_of, signed_up_at
 from oracle.sums import base_of
@@ -125,14 +125,6 @@ def reason_against(case: Case, event: QualifyingEvent, books: Books) -> str:
     if event.condition and not CONDITIONS[event.condition](case):
         return "condition_false"
     return ""
-
-
-def coupons_of(conversion: Conversion) -> set[str]:
-    """The coupons and promotion codes of the sale."""
-    payment = conversion.payment
-    if payment is None:
-        return set()
-    return {*payment.coupons, *(touch.value for touch in payment.touches if touch.kind == "promotion_code")}
 
 
 def met_before(case: Case, event_id: str, books: Books) -> list[Conversion]:

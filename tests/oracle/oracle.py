@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from oracle import fraud
 from oracle.awards import award
-from oracle.cases import WHOLE, Books, Case, Conversion, Outcome, lets_through, lines_of, unless_whole
+from oracle.cases import WHOLE, Books, Case, Conversion, Outcome, coupons_of, lets_through, lines_of, unless_whole
 from oracle.conditions import CONDITIONS
 from oracle.conversions import conversions_of
 from oracle.counted import Counted, CountedPayments
 from oracle.events import (
     base_of_lines,
-    coupons_of,
     event_lines,
     is_inside_window,
     is_of_kind,
