@@ -187,3 +187,12 @@ def test_the_nightly_comparison_is_asked_for_once_a_day(with_web: RunWeb) -> Non
         assert asked["created_by"] == "system"
 
     with_web(scenario)
+
+
+def test_an_account_s_history_is_asked_for_when_it_is_connected(with_web: RunWeb) -> None:
+    async def scenario(web: Any) -> None:
+        await web.connection(api_key="rk_test_sample000000000000", mode=None)  # nobody calls Stripe: no worker runs
+        (asked,) = (await web.api.get("/v1/readings", params={"kind": "backfill"})).json()["data"]
+        assert (asked["status"], asked["from_at"], asked["created_by"]) == ("waiting", None, "system")
+
+    with_web(scenario)

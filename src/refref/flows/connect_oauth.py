@@ -15,6 +15,7 @@ from refref.db.platform import OAuthAttempt
 from refref.db.pool import Connection
 from refref.flows.checks import check_choice, check_name
 from refref.flows.connection_health import restore_connection
+from refref.flows.readings import start_first_backfill
 from refref.flows.stripe_keys import MODES
 from refref.ids import new_id
 
@@ -108,6 +109,7 @@ async def connect_account(
             oauth_scope=account.scope,
         )
         await connections.insert_connection(tx, connected)
+        await start_first_backfill(tx, connected, now)
     else:
         connected = replace(known, access="platform", oauth_scope=account.scope, status="active")
         for old in await connections.valid_secrets(tx, organization_id, known.connection_id, "api_key", now):

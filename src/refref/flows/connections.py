@@ -11,6 +11,7 @@ from refref.db.connections import ConnectionSecret, StripeConnection
 from refref.db.pool import Connection
 from refref.flows.checks import check_name
 from refref.flows.connection_health import restore_connection
+from refref.flows.readings import start_first_backfill
 from refref.flows.stripe_keys import (
     check_account_id,
     check_api_base,
@@ -65,6 +66,7 @@ async def create_connection(
             await connections.insert_secret(tx, _seal(vault, made, kind, secret, now))
     if api_key is not None:
         await catalog_syncs.insert_sync(tx, organization_id, made.connection_id, started_by=actor, started_at=now)
+        await start_first_backfill(tx, made, now)
     await audit.record(
         tx,
         organization_id,

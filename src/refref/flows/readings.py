@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from refref.core.refusals import Refused
 from refref.db import audit, event_polls, history, setup
+from refref.db.connections import StripeConnection
 from refref.db.history import HistoryRun
 from refref.db.pool import Connection
 from refref.ids import new_id
@@ -20,7 +21,7 @@ COMPARED = timedelta(days=35)
 OVERLAP = timedelta(days=5)
 EVENTS_PART = "events"
 STATEMENT_PARTS = ("payments", "movements")
-_NIGHTLY = "system"
+_BY_ITSELF = "system"
 
 
 async def start_backfill(
@@ -33,6 +34,13 @@ async def start_backfill(
     until_at = await _present_of(tx, organization_id, connection_id, now)
     span = (from_at, until_at)
     return await _ask(tx, organization_id, connection_id, "backfill", list(LISTS), span, actor=actor, now=now)
+
+
+async def start_first_backfill(tx: Connection, made: StripeConnection, now: datetime) -> None:
+    """Ask for the whole history of an account that was just connected with a key. A sandbox told everything from its
+    beginning on; its history is read on demand."""
+    if made.api_base is None:
+        await start_backfill(tx, made.organization_id, made.connection_id, from_at=None, actor=_BY_ITSELF, now=now)
 
 
 async def start_reconcile(
@@ -136,7 +144,7 @@ async def _ask(
     made = HistoryRun(organization_id, run_id, connection_id, kind, "waiting", from_at, until_at, actor, now)
     if not await history.insert_run(tx, made, parts):
         raise Refused("history_running", f"A {kind} of this connection is running. Wait for it, or cancel it.")
-    if actor != _NIGHTLY:
+    if actor != _BY_ITSELF:
         await _record(tx, made, "started", actor, now)
     return made
 
