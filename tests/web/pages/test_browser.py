@@ -384,3 +384,35 @@ def test_rates_are_uploaded_after_a_preview(browser: Browser, sample_site: Sampl
     lookup.get_by_role("button", name="Show").click()
     expect(page.get_by_text("1 EUR = 0.9 USD, your own rate, 30 Oct 2026")).to_be_visible()
     context.close()
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_doctor_tells_what_is_wrong_and_mends_it(
+    browser: Browser, sample_site: SampleSite, width: int, scheme: str
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]  # a parameter
+    page = sign_in(context, sample_site.url)
+    page.goto(address(sample_site, "/doctor"))
+    expect(page.get_by_role("heading", name="Doctor", exact=True)).to_be_visible()
+    expect(page.get_by_role("main")).to_contain_text("Deliveries of the last 30 days")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    button = page.get_by_role("button", name="Settle them again")
+    if button.count():  # the first of the parameters mends it
+        button.click()
+        expect(page.get_by_role("main")).not_to_contain_text("parked_events")
+    context.close()
+
+
+def test_an_unknown_id_comes_with_causes_and_a_stop_with_its_remedy(browser: Browser, sample_site: SampleSite) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 760})
+    page = sign_in(context, sample_site.url)
+    page.goto(address(sample_site, "/why?id=in_1NobodyKnows"))
+    expect(page.get_by_role("main")).to_contain_text("No event has told of it.")
+    page.goto(address(sample_site, f"/why?id={sample_site.sample.unreferred_customer_id}"))
+    expect(page.get_by_role("region", name="What stopped it first")).to_contain_text("Bind the customer by hand")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    context.close()
