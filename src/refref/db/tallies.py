@@ -38,35 +38,38 @@ async def sums_before(tx: Connection, organization_id: str, since: Mapping[Owner
     """For each owner, the sums of what lies before a position in the periods that hold it."""
     rows = await tx.fetch(
         """
-        with asked as (
-          select * from unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::int[], $7::int[], $8::int[])
-            as q (program_id, owner_id, at, key, month_day, quarter_day, year_day)
-        ), parts as (
-          select q.program_id, q.owner_id, q.month_day, q.quarter_day, q.year_day,
-                 d.rule_id, d.currency, d.day, d.referrals, d.revenue_minor, d.earned_minor
-          from asked q join tally_day d on d.organization_id = $1 and d.program_id = q.program_id
-            and d.owner_id = q.owner_id and d.day < q.at / 86400
-          union all
-          select q.program_id, q.owner_id, q.month_day, q.quarter_day, q.year_day,
-                 t.rule_id, t.currency, (t.occurred_at / 86400)::int, t.referrals, t.revenue_minor, t.earned_minor
-          from asked q join tally t on q.owner_id <> '' and t.organization_id = $1 and t.program_id = q.program_id
-            and t.owner_id = q.owner_id and t.occurred_at >= q.at / 86400 * 86400
-            and (t.occurred_at, t.payment_key) < (q.at, q.key)
-          union all
-          select q.program_id, q.owner_id, q.month_day, q.quarter_day, q.year_day,
-                 t.rule_id, t.currency, (t.occurred_at / 86400)::int, 0, 0, t.earned_minor
-          from asked q join tally t on q.owner_id = '' and t.organization_id = $1 and t.program_id = q.program_id
-            and t.occurred_at >= q.at / 86400 * 86400
-            and (t.occurred_at, t.payment_key) < (q.at, q.key) and t.rule_id <> ''
-        )
-        select program_id, owner_id, rule_id, currency,
-          sum(referrals) filter (where day >= month_day), sum(referrals) filter (where day >= quarter_day),
-          sum(referrals) filter (where day >= year_day), sum(referrals),
-          sum(revenue_minor) filter (where day >= month_day), sum(revenue_minor) filter (where day >= quarter_day),
-          sum(revenue_minor) filter (where day >= year_day), sum(revenue_minor),
-          sum(earned_minor) filter (where day >= month_day), sum(earned_minor) filter (where day >= quarter_day),
-          sum(earned_minor) filter (where day >= year_day), sum(earned_minor)
-        from parts group by 1, 2, 3, 4
+        select q.program_id, q.owner_id, own.*
+        from unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::int[], $7::int[], $8::int[])
+          as q (program_id, owner_id, at, key, month_day, quarter_day, year_day)
+        cross join lateral (  -- owner by owner: a join would read every contribution there is
+          select rule_id, currency,
+            sum(referrals) filter (where day >= q.month_day), sum(referrals) filter (where day >= q.quarter_day),
+            sum(referrals) filter (where day >= q.year_day), sum(referrals),
+            sum(revenue_minor) filter (where day >= q.month_day),
+            sum(revenue_minor) filter (where day >= q.quarter_day),
+            sum(revenue_minor) filter (where day >= q.year_day), sum(revenue_minor),
+            sum(earned_minor) filter (where day >= q.month_day),
+            sum(earned_minor) filter (where day >= q.quarter_day),
+            sum(earned_minor) filter (where day >= q.year_day), sum(earned_minor)
+          from (
+            select d.rule_id, d.currency, d.day, d.referrals, d.revenue_minor, d.earned_minor
+            from tally_day d
+            where d.organization_id = $1 and d.program_id = q.program_id and d.owner_id = q.owner_id
+              and d.day < q.at / 86400
+            union all
+            select t.rule_id, t.currency, (t.occurred_at / 86400)::int, t.referrals, t.revenue_minor, t.earned_minor
+            from tally t
+            where q.owner_id <> '' and t.organization_id = $1 and t.program_id = q.program_id
+              and t.owner_id = q.owner_id and t.occurred_at >= q.at / 86400 * 86400
+              and (t.occurred_at, t.payment_key) < (q.at, q.key)
+            union all
+            select t.rule_id, t.currency, (t.occurred_at / 86400)::int, 0, 0, t.earned_minor
+            from tally t
+            where q.owner_id = '' and t.organization_id = $1 and t.program_id = q.program_id
+              and t.occurred_at >= q.at / 86400 * 86400
+              and (t.occurred_at, t.payment_key) < (q.at, q.key) and t.rule_id <> ''
+          ) parts group by 1, 2
+        ) own
         """,
         organization_id,
         [program_id for program_id, _ in since],
@@ -94,13 +97,20 @@ async def contributions_since(
         with asked as (
           select * from unnest($2::text[], $3::text[], $4::bigint[], $5::text[]) as q (program_id, owner_id, at, key)
         ), found as (
-          select t.* from asked q join tally t on q.owner_id <> '' and t.organization_id = $1
-            and t.program_id = q.program_id and t.owner_id = q.owner_id and t.occurred_at >= q.at
-            and (t.occurred_at, t.payment_key) >= (q.at, q.key)
+          select own.* from asked q cross join lateral (
+            select * from tally t
+            where q.owner_id <> '' and t.organization_id = $1 and t.program_id = q.program_id
+              and t.owner_id = q.owner_id and t.occurred_at >= q.at
+              and (t.occurred_at, t.payment_key) >= (q.at, q.key)
+            offset 0  -- owner by owner: a join would read every contribution there is
+          ) own
           union
-          select t.* from asked q join tally t on q.owner_id = '' and t.organization_id = $1
-            and t.program_id = q.program_id and t.occurred_at >= q.at
-            and (t.occurred_at, t.payment_key) >= (q.at, q.key)
+          select whole.* from asked q cross join lateral (
+            select * from tally t
+            where q.owner_id = '' and t.organization_id = $1 and t.program_id = q.program_id
+              and t.occurred_at >= q.at and (t.occurred_at, t.payment_key) >= (q.at, q.key)
+            offset 0
+          ) whole
         )
         select {_COLUMNS} from found f
         where not exists (select from unnest($6::text[], $7::text[]) as r (payment_key, program_id)
