@@ -81,6 +81,7 @@ def main() -> None:
             made.start("worker")
             send_all(made.port, requests_of(made, 1_000, customers=customers, offset=90_000_000), 8)
             wait_until_settled(made)
+            query(made.dsn, "analyze")  # PostgreSQL does it by itself within a minute of an installation's first events
             results.append(closed_loop(made, options.events, customers, 0))
             if number == 0 and not options.no_open:
                 results.append(open_loop(made, 200, 8, customers, 50_000_000))
