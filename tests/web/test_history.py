@@ -68,6 +68,12 @@ def test_a_backfill_from_asking_to_its_end(with_web: RunWeb) -> None:
         (listed,) = (await web.api.get("/v1/readings", params={"kind": "backfill"})).json()["data"]
         assert listed["run_id"] == asked["run_id"]
         rows = (await web.api.get("/v1/decisions")).json()["data"]
+        stored = (await web.api.get("/v1/events", params={"type": "refref.object.invoice"})).json()["data"]
+        assert [(row["state"], row["source"]) for row in stored] == [("done", "backfill")] * 6
+        one = (await web.api.get(f"/v1/events/{stored[0]['stripe_event_id']}")).json()
+        assert one["type"] == "refref.object.invoice"
+        why = await web.api.get(f"/v1/explain/{stored[0]['object_id']}")
+        assert why.status_code == 200
         assert [row["paid"] for row in rows] == [{"amount_minor": 4_000, "currency": "usd"}] * 6
 
     with_web(scenario)

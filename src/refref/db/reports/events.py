@@ -23,7 +23,7 @@ class EventRow:
     type: str
     object_id: str
     state: EventState
-    source: str  # webhook, poll, import
+    source: str  # webhook, poll, told, backfill, reconcile
     api_version: str | None
     created_at: datetime  # by Stripe
     received_at: datetime
