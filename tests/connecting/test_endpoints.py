@@ -68,6 +68,8 @@ def test_the_five_basic_events_and_those_that_take_money_back_are_required() -> 
         ("http://refer.example.com/x", False),
         ("https://localhost/x", False),
         ("https://refref.local/x", False),
+        ("https://refer.example.com:8443/x", True),
+        ("https://[::1]:8787/x", False),
         ("http://127.0.0.1:8787/x", False),
     ],
 )

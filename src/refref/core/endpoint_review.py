@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 # Every set-up has them; without one of these sales or renewals are lost.
 BASIC_EVENTS = (
@@ -68,9 +67,8 @@ class EndpointReview:
 
 def is_public(url: str) -> bool:
     """Whether Stripe can reach an address from outside; a loopback one only a sandbox on this machine can."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    return parts.scheme == "https" and "." in host and not host.endswith((".localhost", ".local", ".internal"))
+    host = _authority(url).rpartition("@")[2].partition(":")[0]
+    return url.startswith("https://") and "." in host and not host.endswith((".localhost", ".local", ".internal"))
 
 
 def review_endpoint(
@@ -96,17 +94,22 @@ def review_endpoint(
     return EndpointReview(found, doubles, tuple(_findings(wanted, found, doubles, is_known=is_known)))
 
 
+def _authority(url: str) -> str:
+    """The host and port of an address."""
+    return url.partition("://")[2].partition("/")[0].partition("?")[0]
+
+
 def _is_ours(row: Endpoint, wanted: Wanted) -> bool:
     return row.connection_id == wanted.connection_id or row.url == wanted.url
 
 
 def _astray(wanted: Wanted, endpoints: Sequence[Endpoint]) -> Endpoint | None:
     """An endpoint that somebody made for RefRef, but with a wrong path: the same host, and nobody else's."""
-    host = urlsplit(wanted.url).netloc
+    host = _authority(wanted.url)
     near = [
         row
         for row in endpoints
-        if urlsplit(row.url).netloc == host and row.connection_id is None and not row.is_connect
+        if _authority(row.url) == host and row.connection_id is None and not row.is_connect
         and "/stripe/webhooks/con_" not in row.url
     ]  # fmt: skip
     return near[0] if near else None
