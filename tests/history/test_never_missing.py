@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from history.reading import books, read_all, settle_all, story_of
+from history.reading import books, poll, read_all, settle_all, story_of
 from refref.core.periods import DAY_S
 from refref.sandbox import Sandbox
 from stories.story import START
@@ -72,3 +72,29 @@ def test_a_reconciliation_of_complete_books_finds_nothing(world: World) -> None:
     assert sum(part.gap_count for part in found.values()) == 0
     assert sum(part.read_count for part in found.values()) > 200
     assert books(story) == before
+
+
+def test_the_events_list_brings_within_minutes_what_no_webhook_brought(world: World) -> None:
+    sb = Sandbox(clock_start=START, seed=9)
+    story = story_of(world, sb, has_api=True)
+    price = sb.create_price(sb.create_product("P")["id"], "usd", 2_000, interval="month")["id"]
+    rng = random.Random(9)  # noqa: S311 - a seed for losses, no secret
+    lost = 0
+    for number in range(15):
+        before = len(sb.events)
+        sb.sell(price=price, email=f"c{number}@customers.example", client_reference_id="ana")
+        made = sb.events[before:]
+        arriving = [event for event in made if rng.random() >= 0.3]
+        lost += len(made) - len(arriving)
+        story._send(arriving)
+        assert poll(story) == 0, "webhooks of the last minute may still be on their way"
+        sb.advance_by(hours=1)
+        poll(story)
+    assert lost > 10
+    calm = story_of(world, sb, has_api=False)
+    calm._send(list(sb.events))
+    settle_all(calm)
+    assert books(story) == books(calm)
+    row = world.fetch(story.merchant, "select new_count, error from event_poll where not is_intake")[0]
+    assert row["new_count"] > 10
+    assert row["error"] is None
