@@ -82,8 +82,8 @@ subscription_data: {
 }"""
 _ENDPOINT = Fix(
     sentence="Open Stripe's list of webhook endpoints and look at this connection's.",
-    label="Open the set-up",
-    href="/set-up",
+    label="Open the integrations",
+    href="/integrations",
     command="refref events --to-enable",
 )
 _RECONCILE = Fix(
@@ -104,7 +104,8 @@ FAULTS: Mapping[str, FaultKind] = {
     # Missing webhooks
     "no_webhook_secret": FaultKind(
         "deliveries", "warning", "The connection has no signing secret: every webhook is refused.",
-        Fix(sentence="Store the signing secret of its webhook endpoint.", label="Open the set-up", href="/set-up"),
+        Fix(sentence="Store the signing secret of its webhook endpoint.",
+            label="Open the integrations", href="/integrations"),
     ),
     "nothing_arrived": FaultKind(
         "deliveries", "warning", "The connection is a day old or older, and no webhook has arrived yet.", _ENDPOINT
@@ -113,17 +114,19 @@ FAULTS: Mapping[str, FaultKind] = {
         "deliveries", "error", "No webhook has arrived for much longer than is usual here.", _ENDPOINT
     ),
     "type_missing": FaultKind(
-        "deliveries", "error", "{count} objects tell that Stripe does not send events of types that RefRef needs.",
+        "deliveries", "error",
+        "Stripe does not send events of types that RefRef needs. Objects that tell so: {count}.",
         _ENDPOINT,
     ),
     "missed_by_webhook": FaultKind(
-        "deliveries", "warning", "{count} events were found in Stripe's list that no webhook has brought.", _ENDPOINT
+        "deliveries", "warning", "Events were found in Stripe's list that no webhook has brought: {count}.", _ENDPOINT
     ),
     "gaps_found": FaultKind(
-        "deliveries", "warning", "The last comparison found {count} objects missing, and brought them in.", _RECONCILE
+        "deliveries", "warning",
+        "The last comparison with Stripe found what was missing, and brought it in: {count}.", _RECONCILE
     ),
     "reading_failed": FaultKind(
-        "deliveries", "error", "{count} readings of Stripe's lists failed.",
+        "deliveries", "error", "Readings of Stripe's lists failed: {count}.",
         Fix(sentence="Look at the error and let it go on.", label="Open the readings", href="/history"),
     ),
     "poll_failing": FaultKind(
@@ -138,7 +141,7 @@ FAULTS: Mapping[str, FaultKind] = {
         "Pass the visitor's refcode on to Stripe.", _CHECKOUT_SNIPPET,
     ),
     "unknown_codes": FaultKind(
-        "attribution", "warning", "{count} customers or sales carried a code that no participant has.",
+        "attribution", "warning", "Customers or sales carried a code that no participant has: {count}.",
         Fix(
             sentence="Add the code to a participant: their payments are judged again. If it is an id of your own, pass "
             "it as metadata instead.",
@@ -147,44 +150,47 @@ FAULTS: Mapping[str, FaultKind] = {
         is_trace=True,
     ),
     "misspelt_key": _trace(
-        "attribution", "error", "{count} objects carry a metadata key that looks like RefRef's, but is not.",
+        "attribution", "error", "A metadata key looks like RefRef's, but is not. Objects that carry it: {count}.",
         "Write the key exactly.", _KEY_SNIPPET,
     ),
     "blank_reference": _trace(
-        "attribution", "warning", "{count} checkout sessions came with a blank client_reference_id.",
+        "attribution", "warning", "Checkout sessions came with a blank client_reference_id: {count}.",
         "Pass it only where there is one.", _BLANK_SNIPPET,
     ),
     "session_metadata_only": _trace(
         "attribution", "notice",
-        "{count} sessions carried the refcode in their metadata, and the subscriptions they started do not.",
+        "Sessions carried the refcode in their metadata, and the subscriptions they started do not: {count}.",
         "Put it on the subscription, too: renewals then tell it by themselves, should the session's event be lost.",
         _SUBSCRIPTION_SNIPPET,
     ),
     "promotion_code_collides": FaultKind(
-        "attribution", "error", "{count} promotion codes read like the refcode of another participant.",
+        "attribution", "error", "Promotion codes read like the refcode of another participant: {count}.",
         Fix(sentence="Rename one, or give the promotion code to that participant.", label="Open the participants",
             href="/participants"),
     ),
     "codes_alike": FaultKind(
-        "attribution", "warning", "{count} active codes of different participants can be mistaken for one another.",
+        "attribution", "warning", "Active codes of different participants can be mistaken for one another: {count}.",
         Fix(sentence="End one of each pair and give out another.", label="Open the participants", href="/participants"),
     ),
     # Duplicate events
     "two_connections": FaultKind(
-        "duplicates", "error", "{count} other connections are of the same Stripe account: sales count twice.",
-        Fix(sentence="Disable one of them and delete its webhook endpoint.", label="Open the settings",
-            href="/settings"),
+        "duplicates", "error",
+        "The same Stripe account is connected more than once, so sales count twice. Others: {count}.",
+        Fix(sentence="Disable one of them and delete its webhook endpoint.", label="Open the integrations",
+            href="/integrations"),
     ),
     "same_event_twice": _trace(
-        "duplicates", "error", "{count} events arrived on another connection, too: the account is connected twice.",
-        "Disable one of the connections.", href="/settings",
+        "duplicates", "error",
+        "The account is connected twice. Events that arrived on another connection, too: {count}.",
+        "Disable one of the connections.", href="/integrations",
     ),
     "several_endpoints": FaultKind(
         "duplicates", "warning", "Further endpoints at Stripe send the same events here; each event counts once.",
-        Fix(sentence="Delete the others, and check the endpoint again.", label="Open the set-up", href="/set-up"),
+        Fix(sentence="Delete the others, and check the endpoint again.",
+            label="Open the integrations", href="/integrations"),
     ),
     "sale_twice": FaultKind(
-        "duplicates", "warning", "{count} sales may be known by two ids: same customer, same amount, within minutes.",
+        "duplicates", "warning", "Sales may be known by two ids (same customer, same amount, within minutes): {count}.",
         Fix(
             sentence="If it was one sale, an event that links the ids is missing: a comparison with Stripe brings it.",
             label="Compare with Stripe", href="/history", command="refref reconcile",
@@ -196,27 +202,27 @@ FAULTS: Mapping[str, FaultKind] = {
         Fix(
             sentence="Two endpoints of different versions, or the account was upgraded. Let one endpoint of RefRef's "
             "version send; after twenty events of one version this ends by itself.",
-            label="Open the set-up", href="/set-up",
+            label="Open the integrations", href="/integrations",
         ),
     ),
     "clock_ahead": FaultKind(
-        "stripe", "warning", "{count} webhooks were made minutes after this machine received them: its clock is slow.",
+        "stripe", "warning", "This machine's clock is slow. Webhooks made minutes after they were received: {count}.",
         Fix(sentence="Synchronise the machine's clock.", command="timedatectl set-ntp true"),
     ),
     "wrong_mode": _trace(
-        "stripe", "error", "{count} events of the other mode (test or live) came here and were set aside.",
-        "Delete the endpoint of the other mode, or give it a connection of its own.", href="/set-up",
+        "stripe", "error", "Events of the other mode (test or live) came here and were set aside: {count}.",
+        "Delete the endpoint of the other mode, or give it a connection of its own.", href="/integrations",
     ),
     "unknown_account": _trace(
-        "stripe", "warning", "{count} events of another Stripe account came here and were set aside.",
-        "Connect that account, or take it off the endpoint.", href="/set-up",
+        "stripe", "warning", "Events of another Stripe account came here and were set aside: {count}.",
+        "Connect that account, or take it off the endpoint.", href="/integrations",
     ),
     "needs_unanswered": FaultKind(
-        "stripe", "warning", "{count} questions to Stripe have no answer after several tries.",
+        "stripe", "warning", "Questions to Stripe have no answer after several tries: {count}.",
         Fix(sentence="See that the key may read these objects, then ask again.", repair="ask_again", label="Ask again"),
     ),
     "secret_unreadable": FaultKind(
-        "stripe", "error", "{count} stored secrets cannot be decrypted.",
+        "stripe", "error", "Stored secrets cannot be decrypted: {count}.",
         Fix(
             sentence="Put the master key that encrypted them back, or store the secrets anew.",
             snippet="REFREF_MASTER_KEY=new:<base64>,old:<base64>", command="refref key rotate",
@@ -224,16 +230,16 @@ FAULTS: Mapping[str, FaultKind] = {
     ),
     # The books
     "parked_events": FaultKind(
-        "books", "error", "{count} events could not be settled and are parked.",
+        "books", "error", "Events could not be settled and are parked: {count}.",
         Fix(sentence="Mend the cause that each names, then settle them again.", repair="replay_parked",
             label="Settle them again", href="/events?state=parked", command="refref replay --parked"),
     ),
     "overdue_events": FaultKind(
-        "books", "error", "{count} events have waited for more than a quarter of an hour.",
+        "books", "error", "Events have waited for more than a quarter of an hour: {count}.",
         Fix(sentence="The worker does not run, or cannot keep up.", command="refref worker"),
     ),
     "broken_invariant": FaultKind(
-        "books", "error", "{count} promises of the books do not hold.",
+        "books", "error", "Promises of the books do not hold: {count}.",
         Fix(sentence="Do not pay out. Tell the developers; the books can be derived anew and compared.",
             command="refref rebuild --verify"),
     ),

@@ -172,7 +172,7 @@ def causes_of(any_id: str, found: IdSituation) -> list[Cause]:
     causes.append(_cause("filtered_type", "Its event type may not be enabled on the endpoint in Stripe.",
                          "Look at the endpoint; the doctor lists what comes.", "/doctor"))  # fmt: skip
     sentence = "It may belong to another Stripe account."
-    causes.append(_cause("other_account", sentence, "Connect that account.", "/set-up"))
+    causes.append(_cause("other_account", sentence, "Connect that account.", "/integrations"))
     return causes
 
 

@@ -149,7 +149,7 @@ async def _problems(tx: Connection, own: tuple[str, str]) -> list[Diagnosis]:
             first_at=int(problem.began_at.timestamp()),
             last_at=None,
             evidence=(problem.detail,) if problem.detail else (),
-            fix=Fix(sentence=PROBLEMS[problem.code].remedy, label="Open the set-up", href="/set-up"),
+            fix=Fix(sentence=PROBLEMS[problem.code].remedy, label="Open the integrations", href="/integrations"),
         )
         for problem in await connection_health.open_problems(tx, *own)
         if problem.code in PROBLEMS

@@ -1,0 +1,355 @@
+"""Faults that the doctor knows, each planted in a merchant's set-up, and what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from refref.core.facts import ChargeState, Fact, Kind, PaymentIntentState, SessionState
+from refref.db import connection_health, inbox
+from refref.db.bodies import compress
+from refref.db.pool import lock_books
+from refref.flows.connections import NewConnection, create_connection
+from refref.flows.doctor_repairs import repair_fault
+from refref.flows.settle import Incoming, settle
+from refref.ids import new_id
+from stories.story import Story
+from stories.world import SECRET
+
+NOW = datetime.now(UTC)
+LATER = NOW + timedelta(minutes=20)
+DAY = 86_400
+
+
+def sql(s: Story, query: str, *arguments: object) -> None:
+    """Run a statement as the owner, who may also write what the product never changes. $1, $2: the merchant's keys."""
+
+    async def work() -> None:
+        connection = await asyncpg.connect(s.world.database.dsn)
+        try:
+            await connection.execute(query, s.merchant.organization_id, s.merchant.connection_id, *arguments)
+        finally:
+            await connection.close()
+
+    s.world.run(work())
+
+
+def arrive(
+    s: Story, event_id: str, *, received_at: datetime, created_at: datetime | None = None, source: str = "webhook"
+) -> None:
+    """An event of a type that changes nothing, as if it had arrived at an instant."""
+    sql(
+        s,
+        "insert into stripe_event (organization_id, connection_id, stripe_event_id, type, object_id, api_version,"
+        " livemode, state, source, created_at, received_at, body)"
+        " values ($1, $2, $3, 'product.updated', 'prod_1', '2026-10-28.endive', false, 'accepted', $4, $5, $6, $7)",
+        event_id,
+        source,
+        created_at or received_at,
+        received_at,
+        compress(b"{}"),
+    )
+
+
+def mended(s: Story, code: str, *, at: datetime = LATER) -> None:
+    async def work() -> None:
+        own = (s.merchant.organization_id, s.merchant.connection_id)
+        async with s.world.database.tenant(own[0]) as tx:
+            await repair_fault(tx, *own, code, actor="system", now=at)
+
+    s.world.run(work())
+    s.deliver()
+
+
+def reading(s: Story, kind: str, status: str, *gaps: str) -> None:
+    run_id = new_id("reading")
+    sql(
+        s,
+        "insert into history_run (organization_id, connection_id, run_id, kind, status, until_at, created_by,"
+        " finished_at) values ($1, $2, $3, $4, $5, now(), 'system', now())",
+        *(run_id, kind, status),
+    )
+    for stripe_id in gaps:
+        sql(
+            s,
+            "insert into history_gap (organization_id, run_id, stripe_id, part, detail)"
+            " select $1, $3, $4, 'invoices', '' where $2 <> ''",
+            *(run_id, stripe_id),
+        )
+
+
+# The plants and mendings, by code ------------------------------------------------------------------------------------
+
+Act = Callable[[Story], object]
+PLANTS: dict[str, tuple[Act, Act]] = {}
+
+
+def fault(code: str) -> Callable[[Callable[[], tuple[Act, Act]]], None]:
+    def register(made: Callable[[], tuple[Act, Act]]) -> None:
+        PLANTS[code] = made()
+
+    return register
+
+
+def by_sql(plant: str, mend: str) -> tuple[Act, Act]:
+    return lambda s: sql(s, plant), lambda s: sql(s, mend)
+
+
+def by_saying(code: str, plant: Act) -> tuple[Act, Act]:
+    return plant, lambda s: mended(s, code)
+
+
+def sell(s: Story, refcode: str | None = "ana", **more: Any) -> str:
+    session = s.buy(s.price(5_000), refcode, **more)
+    s.deliver()
+    return session
+
+
+def post(s: Story, **changes: Any) -> None:
+    sell(s)
+    event = s.sb.events[-1] | {"id": "evt_Other"} | changes
+    s.world.run(s.world._post(s.merchant, event, "2026-10-28.endive"))
+
+
+PLANTS["no_webhook_secret"] = by_sql(
+    "update connection_secret set expires_at = now() where organization_id = $1 and connection_id = $2",
+    "update connection_secret set expires_at = null where organization_id = $1 and connection_id = $2",
+)
+
+
+@fault("nothing_arrived")
+def _() -> tuple[Act, Act]:
+    return (lambda s: None), lambda s: arrive(s, "evt_First", received_at=NOW)
+
+
+@fault("silent")
+def _() -> tuple[Act, Act]:
+    def plant(s: Story) -> None:
+        for number in range(30):
+            arrive(s, f"evt_{number}", received_at=NOW - timedelta(days=3, hours=8 * (30 - number)))
+
+    return plant, lambda s: arrive(s, "evt_Again", received_at=NOW)
+
+
+@fault("type_missing")
+def _() -> tuple[Act, Act]:
+    def plant(s: Story) -> None:
+        s.lose("invoice.paid")
+        s.buy(s.price(5_000, every="month"), "ana")
+        s.deliver()
+
+    def mend(s: Story) -> None:
+        s.lost = ()
+        s.buy(s.price(5_000, every="month"), "ana")
+        s.deliver()
+
+    return plant, mend
+
+
+@fault("missed_by_webhook")
+def _() -> tuple[Act, Act]:
+    def plant(s: Story) -> None:
+        arrive(s, "evt_Webhook", received_at=NOW - timedelta(hours=2))
+        arrive(s, "evt_Polled", received_at=NOW - timedelta(hours=1), source="poll")
+
+    return plant, lambda s: arrive(s, "evt_Flows", received_at=NOW)
+
+
+PLANTS["gaps_found"] = (
+    lambda s: reading(s, "reconcile", "done", "in_1", "in_2"),
+    lambda s: reading(s, "reconcile", "done"),
+)
+PLANTS["reading_failed"] = (lambda s: reading(s, "backfill", "failed"), lambda s: reading(s, "backfill", "done"))
+PLANTS["poll_failing"] = by_sql(
+    "insert into event_poll (organization_id, connection_id, attempts, error, checked_at)"
+    " values ($1, $2, 3, 'no', now())",
+    "update event_poll set attempts = 0, error = null where organization_id = $1 and connection_id = $2",
+)
+
+
+@fault("no_carriers")
+def _() -> tuple[Act, Act]:
+    def plant(s: Story) -> None:
+        for number in range(20):
+            s.buy(s.price(1_000), email=f"buyer{number}@customers.example")
+        s.deliver()
+
+    return plant, lambda s: sell(s)
+
+
+PLANTS["unknown_codes"] = (lambda s: sell(s, "nobody-here"), lambda s: s.affiliate("nobody-here"))
+PLANTS["misspelt_key"] = by_saying("misspelt_key", lambda s: sell(s, None, metadata={"refref_referal_id": "ana"}))
+PLANTS["blank_reference"] = by_saying("blank_reference", lambda s: sell(s, None, client_reference_id="  "))
+
+
+@fault("session_metadata_only")
+def _() -> tuple[Act, Act]:
+    def plant(s: Story) -> None:
+        s.buy(s.price(5_000, every="month"), metadata={"refref_referral_id": "ana"})
+        s.deliver()
+
+    return by_saying("session_metadata_only", plant)
+
+
+PLANTS["promotion_code_collides"] = by_sql(
+    "insert into catalog_promotion_code (organization_id, connection_id, stripe_promotion_code_id, code,"
+    " stripe_coupon_id, is_active, seen_at) values ($1, $2, 'promo_Other', 'ANA', 'co_1', true, 1)",
+    "update catalog_promotion_code set is_active = false where organization_id = $1 and connection_id = $2",
+)
+PLANTS["codes_alike"] = (
+    lambda s: [s.affiliate("anna-1"), s.affiliate("annal")],
+    lambda s: s.deactivate("annal", "annal"),
+)
+
+
+def disable_the_other(s: Story) -> None:
+    sql(s, "update connection set status = 'disabled' where organization_id = $1 and connection_id <> $2")
+
+
+def second_connection(s: Story) -> str:
+    async def work() -> str:
+        organization_id = s.merchant.organization_id
+        given = NewConnection(name="Again", mode="test", webhook_secret=SECRET)
+        async with s.world.database.tenant(organization_id) as tx:
+            return (
+                await create_connection(tx, s.world.vault, organization_id, given, actor="system", now=NOW)
+            ).connection_id
+
+    return s.world.run(work())
+
+
+@fault("two_connections")
+def _() -> tuple[Act, Act]:
+    def plant(s: Story) -> None:
+        second_connection(s)
+        sql(s, "update connection set stripe_account_id = 'acct_1Sample' where organization_id = $1 and $2 <> ''")
+
+    return plant, disable_the_other
+
+
+@fault("same_event_twice")
+def _() -> tuple[Act, Act]:
+    def plant(s: Story) -> None:
+        sell(s)
+        first = s.merchant.connection_id
+        s.merchant.connection_id = second_connection(s)
+        s.world.run(s.world._post(s.merchant, s.sb.events[-1], "2026-10-28.endive"))
+        s.merchant.connection_id = first
+
+    return plant, disable_the_other
+
+
+def checked(s: Story, *findings: dict[str, Any]) -> None:
+    async def work() -> None:
+        own = (s.merchant.organization_id, s.merchant.connection_id)
+        async with s.world.database.tenant(own[0]) as tx:
+            await connection_health.store_check(tx, *own, "endpoint", {"findings": list(findings)}, NOW)
+
+    s.world.run(work())
+
+
+PLANTS["several_endpoints"] = (
+    lambda s: checked(s, {"code": "several_endpoints", "names": ["we_2"]}),
+    lambda s: checked(s),
+)
+
+
+@fault("sale_twice")
+def _() -> tuple[Act, Act]:
+    at = int(NOW.timestamp()) - DAY
+
+    def told(s: Story, *facts: Fact) -> None:
+        async def work() -> None:
+            own = (s.merchant.organization_id, s.merchant.connection_id)
+            async with s.world.database.tenant(own[0]) as tx:
+                await lock_books(tx, own[1])
+                await settle(tx, *own, [Incoming(facts, None)], at)
+
+        s.world.run(work())
+
+    session = SessionState("payment", "complete", "paid", "usd", 5_000, created_at=at)
+    intent = PaymentIntentState("succeeded", "usd", 5_000, at)
+    charge = ChargeState("succeeded", "usd", 5_000, created_at=at)
+
+    def plant(s: Story) -> None:
+        told(
+            s,
+            Fact("cs_1Sample", Kind.SESSION, 5, at, 0, session, ("cus_1Sample",)),
+            Fact("pi_1Sample", Kind.PAYMENT_INTENT, 5, at, 0, intent, ("cus_1Sample",)),
+            Fact("ch_1Sample", Kind.CHARGE, 5, at, 0, charge, ("pi_1Sample", "cus_1Sample")),
+        )
+
+    return plant, lambda s: told(s, Fact("cs_1Sample", Kind.SESSION, links=("pi_1Sample",)))
+
+
+@fault("version_drift")
+def _() -> tuple[Act, Act]:
+    def plant(s: Story) -> None:
+        sell(s)
+        s.pin("2024-06-20")
+        sell(s)
+
+    def mend(s: Story) -> None:
+        for _ in range(8):
+            sell(s)
+
+    return plant, mend
+
+
+@fault("clock_ahead")
+def _() -> tuple[Act, Act]:
+    def plant(s: Story) -> None:
+        arrive(s, "evt_Ahead", received_at=NOW, created_at=NOW + timedelta(minutes=5))
+
+    return plant, lambda s: arrive(s, "evt_Right", received_at=NOW)
+
+
+PLANTS["wrong_mode"] = by_saying("wrong_mode", lambda s: post(s, livemode=True))
+PLANTS["unknown_account"] = by_saying("unknown_account", lambda s: post(s, account="acct_1Other"))
+
+
+@fault("needs_unanswered")
+def _() -> tuple[Act, Act]:
+    def plant(s: Story) -> None:
+        sql(s, "insert into open_need values ($1, $2, 'customer', 'cus_1', 1, 5, now(), 'permission')")
+
+    return by_saying("needs_unanswered", plant)
+
+
+@fault("parked_events")
+def _() -> tuple[Act, Act]:
+    def plant(s: Story) -> None:
+        async def work() -> None:
+            own = (s.merchant.organization_id, s.merchant.connection_id)
+            async with s.world.database.tenant(own[0]) as tx:
+                await inbox.replay(tx, *own, event_ids=[s.sb.events[-1]["id"]], only_parked=False)
+                seqs = await inbox.unfinished_seqs(tx, *own)
+                for seq in seqs:
+                    await inbox.fail(tx, *own, seq, "settle_failed", "a bug", is_final=True)
+
+        sell(s)
+        s.world.run(work())
+
+    return by_saying("parked_events", plant)
+
+
+@fault("overdue_events")
+def _() -> tuple[Act, Act]:
+    def plant(s: Story) -> None:
+        sell(s)
+        sql(
+            s,
+            "insert into inbox (organization_id, connection_id, event_seq)"
+            " select $1, $2, max(event_seq) from stripe_event where organization_id = $1 and connection_id = $2",
+        )
+
+    return plant, lambda s: sell(s)
+
+
+PLANTS["broken_invariant"] = by_sql(
+    "insert into ledger_balance values ($1, $2, 'ptc_x', 'payable', 'usd', 5)",
+    "delete from ledger_balance where organization_id = $1 and connection_id = $2 and owner_id = 'ptc_x'",
+)
