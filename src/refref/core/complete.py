@@ -312,9 +312,9 @@ def stage_one_tally(candidate: Candidate) -> Tally | None:
 
 
 def _referral_tally(candidate: Candidate) -> tuple[Tally, ...]:
-    if not candidate.referral:
+    if not candidate.referral and not candidate.claims:
         return ()
-    decision = candidate.decision
+    decision = candidate.decision  # without a payment it adds nothing, but is found when what came before changes
     is_first = candidate.referral == 1
     return (
         Tally(

@@ -198,6 +198,7 @@ def _advance(known: BookedReward, target: DerivedReward, entries: list[Entry]) -
     if target.amount or known.amount:
         _post_difference(known, target, taken_back, posting)
     location = PAYABLE if known.paid else target.location
+    status = status_after(location, target.amount, taken_back, known.paid)
     return msgspec.structs.replace(
         known,
         participant_id=target.participant_id,
@@ -206,12 +207,12 @@ def _advance(known: BookedReward, target: DerivedReward, entries: list[Entry]) -
         terms_version=target.terms_version,
         amount=target.amount,
         reversed=taken_back,
-        status=status_after(location, target.amount, taken_back, known.paid),
+        status=status,
         occurred_at=target.occurred_at,
         hold_until=target.hold_until,
         expires_at=target.expires_at,
         entry_count=posting.count,
-        holds=target.holds if location == HELD else (),
+        holds=target.holds if status == HELD else (),
     )
 
 

@@ -335,10 +335,11 @@ def _parts(rule: CompiledRule, situation: Situation) -> tuple[tuple[str, int], .
     if rule.rule.to == "referee":
         return ((situation.referee.id, 10_000),)
     if rule.rule.to == "split":
-        return tuple(
-            (referrer if share.participant == "referrer" else share.participant, share.share_bps)
-            for share in rule.rule.split
-        )
+        shares: dict[str, int] = {}  # two shares of one participant are one, in the place of the first
+        for share in rule.rule.split:
+            owner = referrer if share.participant == "referrer" else share.participant
+            shares[owner] = shares.get(owner, 0) + share.share_bps
+        return tuple(shares.items())
     return ((referrer, 10_000),)
 
 

@@ -288,6 +288,34 @@ def neither_side_gets_anything_for_what_is_refunded(s: Story) -> None:
     s.end(ana=[gone(1_000)], buyer=[gone(500)])
 
 
+@story("84-went-back")
+def a_granted_discount_is_withdrawn_with_the_money(s: Story) -> None:
+    first = QualifyingEvent(event_id="first", kind="first_purchase")
+    rules = (
+        fixed("referrer", 1_000, event="first"),
+        RewardRule(
+            rule_id="referee", event="first", to="referee", reward="discount", benefit=Benefit(percent_off_bps=2_000)
+        ),
+    )
+    s.program(rules=rules, events=(first,))
+    s.affiliate("ana")
+    session = s.buy(s.price(10_000), "ana", customer_creation="always")
+    s.names["buyer"] = s.sb.get(session)["customer"]
+    s.expect(ana=[pending(1_000)], buyer=[pending(0)])
+    s.sb.refund(session)
+    s.end(ana=[gone(1_000)], buyer=[])
+
+
+@story("85-alone")
+def two_shares_of_one_participant_are_one(s: Story) -> None:
+    s.program(hold_days=365)
+    s.affiliate("ana")
+    shares = (Share("referrer", 5_000), Share(s.names["ana"], 5_000))
+    s.publish(0, rules=(RewardRule(rule_id="share", rate_bps=10_000, to="split", split=shares),), hold_days=365)
+    s.paid_invoice(s.customer("ana"), [5])
+    s.end(ana=[pending(5)], refused=[])
+
+
 @story("85")
 def revenue_shared_to_the_last_cent(s: Story) -> None:
     s.affiliate("bea", program="other")
