@@ -36,6 +36,8 @@ def path_of(site: SampleSite, template: str) -> str:
         run_id="rdg_sample",
         number=1,
         section="settings",
+        backtest_id="bkt_sample",
+        table="participants",
     )
 
 
