@@ -159,6 +159,24 @@ def test_a_lost_permission_is_told_and_ends_when_it_is_back(database: str) -> No
     in_town(database, story)
 
 
+def test_a_refused_look_up_tells_of_the_permission_and_is_done_when_it_is_back(database: str) -> None:
+    async def story(town: Town) -> None:
+        key = town.key()
+        made = await town.connect(key)
+        await sell(town, made.connection_id)
+        town.sb.restrict_key(key, {name: right for name, right in ENOUGH.items() if name != "checkout_session"})
+        await fetch_due(town.database, town.vault, lambda: int(time.time()))
+        assert await town.open_codes(made.connection_id) == {"permission_missing"}
+        assert [row["attempts"] for row in await needs(town)] == [1]
+        town.sb.restrict_key(key, ENOUGH)
+        await check_permissions(town.desk, town.acting, made.connection_id)
+        assert await town.open_codes(made.connection_id) == set()
+        assert await fetch_due(town.database, town.vault, lambda: int(time.time())) == 1
+        assert await needs(town) == []
+
+    in_town(database, story)
+
+
 def test_a_closed_account(database: str) -> None:
     async def story(town: Town) -> None:
         partner = town.sb.create_account(type="custom")["id"]

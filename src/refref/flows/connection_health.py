@@ -36,8 +36,8 @@ async def record_health(
     status = status_of(connection.status, still)
     if status != connection.status:
         await connection_health.update_status(tx, *where, status)
-        if status == "active":
-            await connection_health.update_needs_due(tx, *where)
+    if status == "active" and (status != connection.status or "permission_missing" in ended):
+        await connection_health.update_needs_due(tx, *where)
     return replace(connection, status=status)
 
 
