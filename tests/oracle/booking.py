@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -18,12 +19,14 @@ from refref.core.decisions import Decision, decode_decision
 from refref.core.facts import Fact
 from refref.core.findings import Finding
 from refref.core.rate_files import RateRow
+from refref.core.refusals import Refused
 from refref.core.scopes import absorb
 from refref.core.terms import terms_to_json
 from refref.db import due, facts, participants, profiles, programs, rates, reviews
 from refref.db.pool import Connection, Database, lock_books
 from refref.flows.connections import NewConnection, create_connection
 from refref.flows.invariants import check_invariants
+from refref.flows.payouts import record_payout
 from refref.flows.rebuild import judge_everything
 from refref.flows.settle import Incoming, difference, settle
 from refref.ids import new_id
@@ -70,6 +73,14 @@ class Bookkeeper:
     def finish(self, shop: Shop, now: int) -> None:
         """Let the worker's turns pass until nothing is left to do at `now`."""
         self._runner.run(self._finish(shop, now))
+
+    def pay(self, shop: Shop, now: int) -> None:
+        """Pay everybody all that is payable."""
+        self._runner.run(self._pay(shop, now))
+
+    def paid(self, shop: Shop) -> dict[tuple[str, str, str], tuple[int, int]]:
+        """Of what was paid out, in part or whole: (conversion, rule, beneficiary) -> amount, taken back."""
+        return self._runner.run(self._paid(shop))
 
     def told(self, shop: Shop) -> Told:
         """What the books say."""
@@ -120,6 +131,32 @@ class Bookkeeper:
                     return
                 await settle(tx, *own, [], now, scope_ids=scopes)
         raise AssertionError("the books do not come to rest")
+
+    async def _pay(self, shop: Shop, now: int) -> None:
+        async with self._database.tenant(shop.organization_id) as tx:
+            owed = await tx.fetch(
+                "select beneficiary_id, currency from reward where status = 'payable' and beneficiary_id like 'ptc%'"
+                " group by 1, 2 having sum(amount_minor - reversed_minor - paid_minor) > 0 order by 1, 2"
+            )
+            for participant_id, currency in owed:
+                with suppress(Refused):  # what went back of earlier payouts may be more
+                    await record_payout(
+                        tx,
+                        shop.organization_id,
+                        participant_id,
+                        currency=currency,
+                        amount_minor=None,
+                        actor="system",
+                        now=_instant(now),
+                    )
+
+    async def _paid(self, shop: Shop) -> dict[tuple[str, str, str], tuple[int, int]]:
+        async with self._database.tenant(shop.organization_id) as tx:
+            rows = await tx.fetch(
+                "select payment_key, rule_id, beneficiary_id, amount_minor, reversed_minor from reward"
+                " where paid_minor > 0"
+            )
+        return {(row[0], row[1], row[2]): (row[3], row[4]) for row in rows}
 
     async def _told(self, shop: Shop) -> Told:
         async with self._database.tenant(shop.organization_id) as tx:

@@ -104,7 +104,10 @@ def money_of_plan(plan: TermsPlan, terms: Terms) -> tuple[dict[str, object] | No
 
     summary, report = run(work)
     shown = {name: report[name] for name in ("conversions", "changed", "more", "less", "money")}
-    return shown, ["Tried on the program's history, as if in force since ever:", *(f"  {line}" for line in _money_lines(summary))]
+    return shown, [
+        "Tried on the program's history, as if in force since ever:",
+        *(f"  {line}" for line in _money_lines(summary)),
+    ]
 
 
 def _text(summary: Summary, report: Document, names: dict[str, str]) -> list[str]:
