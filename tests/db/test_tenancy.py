@@ -54,6 +54,9 @@ FINDERS: dict[str, Finder] = {
     "api_keys.api_key_by_id": lambda tx, org, a: api_keys.api_key_by_id(tx, org, a.api_key_id),
     "api_keys.valid_key_hash": lambda tx, org, a: api_keys.valid_key_hash(tx, org, a.prefix),
     "audit.entries": lambda tx, org, a: audit.entries(tx, org, before=None, limit=10),
+    "audit.entries_of": lambda tx, org, a: audit.entries_of(
+        tx, org, subject=a.program_id, actions=["program.create"], limit=5
+    ),
     "books.books_of_scopes": lambda tx, org, a: booked(tx, org, a),
     "books.paid_decisions": lambda tx, org, a: books.paid_decisions(tx, org, a.connection_id),
     "connections.connections": lambda tx, org, a: connections.connections(tx, org),
