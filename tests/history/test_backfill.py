@@ -80,14 +80,14 @@ def test_a_reading_goes_on_from_its_cursor_after_each_turn_and_after_being_cance
     turns = 0
     while (state := read_on(story, run, turn_s=0.02)).status != "done":
         assert state.status == "waiting", state
-        if turns == 2:
+        if turns == 1:
             world.run(change(cancel_reading))
             assert read_on(story, run).status == "cancelled"
             read = sum(part.read_count for part in parts(story, run).values())
             world.run(change(resume_reading))
             assert sum(part.read_count for part in parts(story, run).values()) == read
         turns += 1
-    assert turns > 3
+    assert turns > 2  # it was cancelled in the middle; how far a turn comes depends on the machine
     settle_all(story)
     assert books(story) == expected
 

@@ -193,7 +193,7 @@ def test_the_endpoint_is_to_be_set_up_for_the_types_that_are_asked_for(with_web:
         own = (await web.api.get("/v1/stripe_events", params={"connection_id": connection_id})).json()["data"]
         assert own == [*enabled, "quote.accepted"]
         await web.sign_in()
-        assert "quote.accepted" in (await web.browser.get("/settings")).text
+        assert "quote.accepted" in (await web.browser.get(f"/integrations/stripe/{connection_id}")).text
 
     with_web(scenario)
 
