@@ -174,8 +174,8 @@ class Bookkeeper:
             if decision.participant_id:
                 told |= _told_of(decision, rewards)
         for left in rewards.values():
-            # No decision speaks of these any more: they were taken back whole.
-            assert all(status == "reversed" and amount == back for _, _, amount, back, status in left), left
+            # No decision speaks of these any more: they were taken back whole, or had expired.
+            assert all(status in ("reversed", "expired") and amount == back for _, _, amount, back, status in left), left
         return told
 
     async def _rebuilt(self, shop: Shop, now: int) -> list[str]:
