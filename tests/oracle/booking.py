@@ -175,7 +175,8 @@ class Bookkeeper:
                 told |= _told_of(decision, rewards)
         for left in rewards.values():
             # No decision speaks of these any more: they were taken back whole, or had expired.
-            assert all(status in ("reversed", "expired") and amount == back for _, _, amount, back, status in left), left
+            is_gone = [status in ("reversed", "expired") and amount == back for _, _, amount, back, status in left]
+            assert all(is_gone), left
         return told
 
     async def _rebuilt(self, shop: Shop, now: int) -> list[str]:

@@ -5,8 +5,12 @@ Amounts are whole minor units, instants whole seconds since 1970, UTC. Nothing h
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
+
+import msgspec
+from hypothesis.vendor.pretty import RepresentationPrinter
 
 from refref.core.terms import TermsVersion
 
@@ -183,7 +187,7 @@ class Participant:
     ip: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class World:
     """All that there is. `rates`: (source, target, day) -> exact decimal; `reviews`: (key of a conversion, rule) ->
     approved or rejected, of the whole conversion with rule "", of all of a referee's with their id in place of the key.
@@ -194,8 +198,15 @@ class World:
     versions: tuple[TermsVersion, ...]
     pauses: tuple[tuple[int, int | None], ...] = ()
     archived_at: int | None = None
-    rates: dict[tuple[str, str, int], str] = field(default_factory=dict, repr=False)
+    rates: dict[tuple[str, str, int], str] = field(default_factory=dict)
     reviews: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        parts = [*self.versions, *self.participants, *self.customers]
+        return "\n".join([*map(shown, parts), f"{self.pauses} {self.archived_at} {self.reviews}"])
+
+    def _repr_pretty_(self, printer: RepresentationPrinter, _: bool) -> None:
+        printer.text(repr(self))  # so that a counterexample of hypothesis can be read
 
     def participant(self, participant_id: str) -> Participant:
         return next(person for person in self.participants if person.participant_id == participant_id)
@@ -204,3 +215,19 @@ class World:
         for customer in self.customers:
             for payment in customer.payments:
                 yield customer, payment
+
+
+def shown(thing: object) -> str:
+    """A thing as text without what is as it is by default, for counterexamples."""
+    if isinstance(thing, tuple):
+        return f"({', '.join(map(shown, thing))})"
+    if isinstance(thing, msgspec.Struct):
+        fields = [
+            (one.name, {} if one.default_factory is dict else one.default) for one in msgspec.structs.fields(thing)
+        ]
+    elif is_dataclass(thing):
+        fields = [(one.name, one.default) for one in dataclasses.fields(thing)]
+    else:
+        return repr(thing)
+    told = [f"{name}={shown(getattr(thing, name))}" for name, default in fields if getattr(thing, name) != default]
+    return f"{type(thing).__name__}({', '.join(told)})"

@@ -212,7 +212,9 @@ def _option(candidate: Candidate, claim: Claim, totals: Totals, notes: list[Note
         if option.at_least <= reached:
             chosen = option
     applies = "retroactive" if claim.is_retroactive else "onward"
-    notes.append(("tier", measure, period, reached, chosen.at_least, applies))
+    # The count of a whole period goes on growing; only the step that it reaches is part of the decision.
+    seen = 0 if claim.is_retroactive else reached
+    notes.append(("tier", measure, period, seen, chosen.at_least, applies))
     return chosen
 
 

@@ -123,8 +123,11 @@ def _months(count: int) -> str:
 
 
 def _tier(measure: str, period: str, reached: int, at_least: int, applies: str) -> str:
-    what = "paid referral" if measure == "referrals" else "minor units of revenue"
-    count = f"{reached} {what}{'s' if measure == 'referrals' and reached != 1 else ''}"
     span = _PERIODS[period]
-    kind = "The whole period counts" if applies == "retroactive" else "Counted up to and with this one"
-    return f"{count} {span}: the tier from {at_least}. {kind}."
+    if measure == "referrals":
+        count, tier = f"{reached} paid referral{'' if reached == 1 else 's'}", f"{at_least} paid referrals"
+    else:
+        count, tier = f"{reached} minor units of revenue", f"{at_least} minor units of revenue"
+    if applies == "retroactive":
+        return f"The tier from {tier} {span}; the whole period counts."
+    return f"{count} {span}: the tier from {at_least}. Counted up to and with this one."

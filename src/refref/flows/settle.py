@@ -24,7 +24,7 @@ from refref.core.derive import (
     reward_of,
 )
 from refref.core.facts import ChargeState, EventState, Fact
-from refref.core.ledger import BookedReward, Entry, kept_reward, plan_rewards
+from refref.core.ledger import REVERSED, BookedReward, Entry, kept_reward, plan_rewards
 from refref.core.paid import draft_digest
 from refref.core.program import Config, Program
 from refref.core.scopes import Merged, absorb
@@ -290,7 +290,9 @@ def _compare(
         is_known = known is not None and known.digest == digest and known.draft == of_draft and not known.is_stale
         if not is_known:
             changes.decisions.append((item.decision, scope, digest, body, of_draft))
-    targets.extend([kept_reward(r, now) for r in booked.rewards if (r.payment_key, r.program_id) in kept])
+    targets.extend(
+        [kept_reward(r, now) for r in booked.rewards if (r.payment_key, r.program_id) in kept and not _is_withdrawn(r)]
+    )
     difference_ = plan_rewards(booked.rewards, targets, _new_reward_id)
     changes.added.extend([(reward, scope) for reward in difference_.added])
     changes.changed.extend([(reward, scope) for reward in difference_.changed])
@@ -311,6 +313,11 @@ def _compare_people(scope: str, drafted: Draft, booked: ScopeBooks, changes: Cha
             changes.customers.append((customer, scope))
     changes.unclaimed.extend([(code, scope) for code in drafted.unclaimed])
     changes.cards.extend([(card, scope) for card in drafted.cards])
+
+
+def _is_withdrawn(reward: BookedReward) -> bool:
+    """Whether a discount or feature was taken back: it has no amount that would say so."""
+    return reward.status == REVERSED and not reward.amount
 
 
 def _new_reward_id() -> str:
