@@ -34,7 +34,10 @@ def worth_of(world: World, case: Case, rule: RewardRule, lines: list[Line], coun
     terms = case.terms
     currency = case.currency
     if not currency and amounts:
-        currency = terms.currency.base if terms.currency.base in amounts else min(amounts)
+        # Without money of its own: the currency in which the rule's values (the tier's steps together) have amounts.
+        steps = rule.tiers.steps if rule.tiers is not None and value in rule.tiers.steps else ()
+        named = {*amounts, *(one for step in steps for one in step.amounts)}
+        currency = terms.currency.base if terms.currency.base in named else min(named)
     total = half_up(Fraction(base_of_lines(case, lines, event, rule) * rate_bps, 10_000))
     if amounts:
         fixed = _fixed(world, case, amounts, currency)
