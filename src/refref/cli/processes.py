@@ -1,4 +1,4 @@
-"""refref up, serve, worker, migrate, openapi."""
+"""refref up, serve, worker, sandbox, migrate, openapi."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("up", context_settings=_PASS_ON)(up)
     app.command("serve")(serve)
     app.command("worker")(worker)
+    app.command("sandbox", context_settings=_PASS_ON)(sandbox)
     app.command("migrate")(migrate)
     app.command("openapi")(openapi)
 
@@ -39,6 +40,11 @@ def worker(as_json: AsJson = False) -> None:
     from refref.worker.__main__ import main
 
     raise typer.Exit(main(as_json=as_json))
+
+
+def sandbox(context: typer.Context) -> None:
+    """Run a Stripe of its own for rehearsals and tests; takes --port, --data, --live-traffic (see --help)."""
+    os.execv(sys.executable, [sys.executable, "-m", "refref.sandbox", *context.args])  # noqa: S606 - our own module
 
 
 def migrate(as_json: AsJson = False) -> None:
