@@ -137,3 +137,12 @@ def test_two_organizations_must_be_told_apart(refref: Run, database: str) -> Non
         return found
 
     refref("connection", "create", "--mode", "test", "--organization", asyncio.run(first()))
+
+
+def test_a_command_that_asks_leaves_standard_output_to_its_result(refref: Run) -> None:
+    refref("user", "create", "--email", "a@example.com", "--new-organization", "Shop")
+    made = said(refref("connection", "create", "--mode", "test", "--webhook-secret", "whsec_sample0001", "--json"))
+    assert "nothing was changed" in refref("connections", "disconnect", code=1, typed="n\n").stderr
+    ended = refref("connections", "disconnect", "--json", typed="y\n")
+    assert ("End the connection?" in ended.stderr, "End the connection?" in ended.stdout) == (True, False)
+    assert json.loads(ended.stdout.splitlines()[-1])["connection_id"] == made["connection_id"]

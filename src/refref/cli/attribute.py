@@ -60,9 +60,7 @@ def attribute(
             bonds = read_bonds(file.read_bytes())
 
     async def work(here: Installation) -> tuple[MoneyPreview | None, int]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
-            own = (organization_id, (await here.connection(tx, organization_id, connection)).connection_id)
+        async with here.books(organization, connection) as (tx, own):
             now, first = int(here.now.timestamp()), bonds[0]
             if undo and preview:
                 return await flow.preview_undoing(tx, *own, customer=first.customer, code=first.code, now=now), 0

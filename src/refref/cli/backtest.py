@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from refref.cli.files import read_file
-from refref.cli.running import AsJson, Installation, Instant, Organization, fail, given_instant, run, show, table
+from refref.cli.running import (
+    AsJson,
+    Installation,
+    Instant,
+    Organization,
+    ProgramId,
+    fail,
+    given_instant,
+    run,
+    show,
+    table,
+)
 from refref.core.money import format_amount
 
 if TYPE_CHECKING:
@@ -29,7 +40,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def backtest(
-    program: Annotated[str, typer.Argument(metavar="PROGRAM", help="Program id.")],
+    program: ProgramId,
     terms: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Terms as a file, YAML or JSON.", exists=True, dir_okay=False)
     ] = None,
@@ -52,8 +63,7 @@ def backtest(
         from refref.flows.backtest import terms_to_try
         from refref.flows.publishing import require_program
 
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             found = await require_program(tx, organization_id, program)
             tried, source = await terms_to_try(tx, organization_id, program, terms=given, version=version)
         summary, report = await _try(here, found, tried, since)

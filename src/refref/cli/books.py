@@ -45,12 +45,8 @@ def events(
         fail(f"--state is one of: {', '.join(states)}.", code=2)
 
     async def work(here: Installation) -> reports.Page[reports.EventRow]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
-            chosen = await here.connection(tx, organization_id, connection)
-            return await reports.events_page(
-                tx, organization_id, chosen.connection_id, state=wanted, type_prefix=type_prefix, limit=limit
-            )
+        async with here.books(organization, connection) as (tx, own):
+            return await reports.events_page(tx, *own, state=wanted, type_prefix=type_prefix, limit=limit)
 
     rows = run(work).rows
     lines = [
@@ -74,12 +70,8 @@ def replay(
         fail("say what to replay: event ids, or --parked, or --all.", code=2)
 
     async def work(here: Installation) -> int:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
-            chosen = await here.connection(tx, organization_id, connection)
-            return await replay_events(
-                tx, organization_id, chosen.connection_id, event_ids=event_ids or None, only_parked=parked
-            )
+        async with here.books(organization, connection) as (tx, own):
+            return await replay_events(tx, *own, event_ids=event_ids or None, only_parked=parked)
 
     count = run(work)
     show({"replayed": count}, f"{count} events are back in the inbox.", as_json=as_json)
@@ -148,8 +140,7 @@ def explain(
     from refref.flows.explain import explain as explain_id
 
     async def work(here: Installation) -> Document:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             return await explain_id(tx, organization_id, connection, any_id, int(here.now.timestamp()))
 
     found = run(work)

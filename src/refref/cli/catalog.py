@@ -34,12 +34,8 @@ def list_items(
     from refref.db.catalog import search_catalog
 
     async def work(here: Installation) -> Found:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
-            found = await here.connection(tx, organization_id, connection)
-            return await search_catalog(
-                tx, organization_id, found.connection_id, search, limit=limit, include_inactive=include_inactive
-            )
+        async with here.books(organization, connection) as (tx, own):
+            return await search_catalog(tx, *own, search, limit=limit, include_inactive=include_inactive)
 
     found = run(work)
     lines: list[tuple[str, str, str, str]] = []
@@ -61,10 +57,8 @@ def sync(organization: Organization = None, connection: ConnectionId = None, as_
     from refref.flows.catalog import start_sync
 
     async def work(here: Installation) -> CatalogSync:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
-            found = await here.connection(tx, organization_id, connection)
-            return await start_sync(tx, organization_id, found.connection_id, actor=ACTOR, now=here.now)
+        async with here.books(organization, connection) as (tx, own):
+            return await start_sync(tx, *own, actor=ACTOR, now=here.now)
 
     begun = run(work)
     show(begun, _sync_words(begun), as_json=as_json)
@@ -75,10 +69,8 @@ def status(organization: Organization = None, connection: ConnectionId = None, a
     from refref.db.catalog_syncs import latest_sync
 
     async def work(here: Installation) -> CatalogSync | None:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
-            found = await here.connection(tx, organization_id, connection)
-            return await latest_sync(tx, organization_id, found.connection_id)
+        async with here.books(organization, connection) as (tx, own):
+            return await latest_sync(tx, *own)
 
     found = run(work)
     show(found, _sync_words(found) if found else "It was never read: refref catalog sync.", as_json=as_json)

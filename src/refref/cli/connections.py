@@ -12,7 +12,8 @@ from refref.cli.running import (
     ConnectionId,
     Installation,
     Organization,
-    fail,
+    Yes,
+    confirm,
     run,
     secret_from,
     show,
@@ -44,8 +45,7 @@ def list_connections(organization: Organization = None, as_json: AsJson = False)
     from refref.db import connection_health, connections
 
     async def work(here: Installation) -> tuple[list[StripeConnection], list[ConnectionProblem]]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             return (
                 await connections.connections(tx, organization_id, limit=1000),
                 await connection_health.open_problems(tx, organization_id),
@@ -171,7 +171,7 @@ def endpoint(
 
 
 def end(
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     connection: ConnectionId = None,
     organization: Organization = None,
     as_json: AsJson = False,
@@ -179,8 +179,7 @@ def end(
     """End a connection: its endpoint goes and its secrets end; the books stay."""
     from refref.connecting.endpoints import end_connection
 
-    if not yes and not typer.confirm("End the connection?"):
-        fail("Nothing was changed.")
+    confirm("End the connection?", yes=yes)
 
     async def work(here: Installation) -> tuple[StripeConnection, str | None]:
         desk, acting = await _desk(here, organization)

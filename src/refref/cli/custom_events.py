@@ -54,12 +54,8 @@ def try_event(
     else:
 
         async def work(here: Installation) -> list[TriedEvent]:
-            organization_id = await here.organization_id(organization)
-            async with here.database.tenant(organization_id) as tx:
-                found = await here.connection(tx, organization_id, connection)
-                return await flow.try_on_stored_events(
-                    tx, organization_id, found.connection_id, terms, event_id, limit=limit
-                )
+            async with here.books(organization, connection) as (tx, own):
+                return await flow.try_on_stored_events(tx, *own, terms, event_id, limit=limit)
 
         tried = run(work)
     text = "\n\n".join(_sentences(item) for item in tried) or "No event of its types is stored yet: try --sample."
@@ -87,10 +83,8 @@ def progress(organization: Organization = None, connection: ConnectionId = None,
     from refref.flows.custom_events import rereading_progress
 
     async def work(here: Installation) -> list[Rereading]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
-            found = await here.connection(tx, organization_id, connection)
-            return await rereading_progress(tx, organization_id, found.connection_id)
+        async with here.books(organization, connection) as (tx, own):
+            return await rereading_progress(tx, *own)
 
     rows = run(work)
     lines = [(row.stripe_type, "done" if row.is_done else f"{row.percent} %") for row in rows]

@@ -65,10 +65,8 @@ def _repair(code: str, organization: str | None, connection: str | None, *, as_j
     from refref.flows.doctor_repairs import repair_fault
 
     async def work(here: Installation) -> int:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
-            chosen = await here.connection(tx, organization_id, connection)
-            return await repair_fault(tx, organization_id, chosen.connection_id, code, actor=ACTOR, now=here.now)
+        async with here.books(organization, connection) as (tx, own):
+            return await repair_fault(tx, *own, code, actor=ACTOR, now=here.now)
 
     count = run(work)
     show({"code": code, "repaired": count}, f"{code}: done ({count} put to work).", as_json=as_json)

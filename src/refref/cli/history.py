@@ -57,17 +57,15 @@ def backfill(
     begins = given_instant(from_at)
 
     async def work(here: Installation) -> ReadingView:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
-            ids = (organization_id, (await here.connection(tx, organization_id, connection)).connection_id)
+        async with here.books(organization, connection) as (tx, own):
             if not (status or cancel or resume):
-                made = await start_backfill(tx, *ids, from_at=begins, actor=ACTOR, now=here.now)
+                made = await start_backfill(tx, *own, from_at=begins, actor=ACTOR, now=here.now)
             else:
-                made = await _newest(tx, *ids, "backfill")
+                made = await _newest(tx, *own, "backfill")
                 if cancel:
-                    await cancel_reading(tx, organization_id, made.run_id, actor=ACTOR, now=here.now)
+                    await cancel_reading(tx, made.organization_id, made.run_id, actor=ACTOR, now=here.now)
                 elif resume and not made.is_open:
-                    await resume_reading(tx, organization_id, made.run_id, actor=ACTOR, now=here.now)
+                    await resume_reading(tx, made.organization_id, made.run_id, actor=ACTOR, now=here.now)
         return await (_look(here, made) if by_worker or status or cancel else _read(here, made))
 
     _tell(run(work), as_json=as_json)
@@ -89,13 +87,11 @@ def reconcile(
     async def work(here: Installation) -> tuple[ReadingView, list[Gap]]:
         from refref.db.history import gaps_of
 
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
-            ids = (organization_id, (await here.connection(tx, organization_id, connection)).connection_id)
-            made = await start_reconcile(tx, *ids, from_at=begins, until_at=ends, actor=ACTOR, now=here.now)
+        async with here.books(organization, connection) as (tx, own):
+            made = await start_reconcile(tx, *own, from_at=begins, until_at=ends, actor=ACTOR, now=here.now)
         view = await (_look(here, made) if by_worker else _read(here, made))
-        async with here.database.tenant(organization_id) as tx:
-            return view, await gaps_of(tx, organization_id, made.run_id)
+        async with here.database.tenant(made.organization_id) as tx:
+            return view, await gaps_of(tx, made.organization_id, made.run_id)
 
     view, gaps = run(work)
     _tell(view, gaps, as_json=as_json)
@@ -113,13 +109,11 @@ def statement(
     async def work(here: Installation) -> Statement:
         from refref.db.reports import readings
 
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
-            ids = (organization_id, (await here.connection(tx, organization_id, connection)).connection_id)
-            made = await start_statement(tx, *ids, month=month, actor=ACTOR, now=here.now)
+        async with here.books(organization, connection) as (tx, own):
+            made = await start_statement(tx, *own, month=month, actor=ACTOR, now=here.now)
         await _read(here, made)
-        async with here.database.tenant(organization_id) as tx:
-            found = await readings.statement(tx, organization_id, made.run_id, here.now)
+        async with here.database.tenant(made.organization_id) as tx:
+            found = await readings.statement(tx, made.organization_id, made.run_id, here.now)
         assert found is not None  # it was just made
         return found
 
@@ -143,12 +137,10 @@ def intake(
         fail("say polling or webhooks.", code=2)
 
     async def work(here: Installation) -> EventPoll:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
-            ids = (organization_id, (await here.connection(tx, organization_id, connection)).connection_id)
+        async with here.books(organization, connection) as (tx, own):
             if way is not None:
-                await choose_intake(tx, *ids, is_polling=way == "polling", actor=ACTOR, now=here.now)
-            return await event_polls.poll_of(tx, *ids)
+                await choose_intake(tx, *own, is_polling=way == "polling", actor=ACTOR, now=here.now)
+            return await event_polls.poll_of(tx, *own)
 
     found = run(work)
     words = "polling the events list" if found.is_intake else "webhooks"

@@ -45,8 +45,7 @@ def record(
         fail(f"{paid_on!r} is no day; give one such as 2026-01-31.", code=2)
 
     async def work(here: Installation) -> Payout:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             return await record_payout(
                 tx,
                 organization_id,
@@ -76,12 +75,8 @@ def list_payouts(
     from refref.db import reports
 
     async def work(here: Installation) -> Page[PayoutRow]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
-            chosen = await here.connection(tx, organization_id, connection)
-            return await reports.payouts_page(
-                tx, organization_id, chosen.connection_id, participant_id=participant, limit=limit
-            )
+        async with here.books(organization, connection) as (tx, own):
+            return await reports.payouts_page(tx, *own, participant_id=participant, limit=limit)
 
     rows = run(work).rows
     lines = [
@@ -108,8 +103,7 @@ def undo(
     from refref.flows.payouts import undo_payout
 
     async def work(here: Installation) -> None:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             await undo_payout(tx, organization_id, payout_id, reason=reason, actor=ACTOR, now=here.now)
 
     run(work)

@@ -15,6 +15,9 @@ from refref.cli.running import (
     Installation,
     Instant,
     Organization,
+    ProgramId,
+    Yes,
+    confirm,
     fail,
     given_instant,
     run,
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
     from refref.db.profiles import Profile
     from refref.db.programs import Program
 
-ProgramId = Annotated[str, typer.Argument(metavar="PROGRAM", help="Program id.")]
 Groups = Annotated[
     list[str] | None, typer.Option("--group", help="A group of yours, for overrides; may be given several times.")
 ]
@@ -79,8 +81,7 @@ def create_program(
     first = _first_terms(terms, template, currency)
 
     async def work(here: Installation) -> dict[str, object]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             connection_id = (await here.connection(tx, organization_id, connection)).connection_id
             if draft:
                 program, _ = await programs.create_program_draft(
@@ -127,8 +128,7 @@ def list_programs(organization: Organization = None, connection: ConnectionId = 
     from refref.db import programs
 
     async def work(here: Installation) -> list[Program]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             return await programs.programs(tx, organization_id, connection_id=connection, limit=1000)
 
     rows = run(work)
@@ -148,13 +148,12 @@ def resume_program(program: ProgramId, organization: Organization = None, as_jso
 
 def archive_program(
     program: ProgramId,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     organization: Organization = None,
     as_json: AsJson = False,
 ) -> None:
     """End a program for good: what comes from now on earns nothing."""
-    if not yes and not typer.confirm(f"Archive {program} for good?", err=True):
-        fail("nothing was changed.")
+    confirm(f"Archive {program} for good?", yes=yes)
     _change_status("archive", program, organization, as_json)
 
 
@@ -168,8 +167,7 @@ def _change_status(verb: str, program_id: str, organization: str | None, as_json
     }[verb]
 
     async def work(here: Installation) -> Program:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             return await flow(tx, organization_id, program_id, actor=ACTOR, now=here.now)
 
     changed = run(work)
@@ -186,8 +184,7 @@ def duplicate_program(
     from refref.flows import programs
 
     async def work(here: Installation) -> Program:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             made, _ = await programs.duplicate_program(
                 tx, organization_id, program, name=name, actor=ACTOR, now=here.now
             )
@@ -237,8 +234,7 @@ def create_participant(
     pairs = _pairs(metadata or [])
 
     async def work(here: Installation) -> tuple[Participant, ParticipantCode]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             return await participants.create_participant(
                 tx,
                 organization_id,
@@ -278,8 +274,7 @@ def set_profile(
     pairs = _pairs(metadata) if metadata else None
 
     async def work(here: Installation) -> Profile:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             return await profiles.set_profile(
                 tx,
                 organization_id,

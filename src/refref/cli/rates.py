@@ -39,8 +39,7 @@ def list_rates(
     from refref.ecb_file import bundled_history
 
     async def work(here: Installation) -> tuple[date, list[RateUpload]]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             book = await rates.rate_book(tx, organization_id)
             return book.ecb.last_day, await rates.uploads(tx, organization_id, limit=limit)
 
@@ -78,8 +77,7 @@ def show_rate(
     day = datetime.now(UTC).date() if on is None else _day(on)
 
     async def work(here: Installation) -> Rate | Missing:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             return await look_up_rate(tx, organization_id, source, target, day)
 
     found = run(work)
@@ -118,8 +116,7 @@ def _take_in(source: str, file: Path, dry_run: bool, organization: str | None, a
     content = file.read_bytes()
 
     async def work(here: Installation) -> tuple[UploadPlan, RateUpload | None, int]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             if dry_run:
                 preview = await preview_rates(tx, organization_id, source=source, content=content)
                 return preview.plan, None, preview.scope_count

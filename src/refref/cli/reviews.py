@@ -48,13 +48,10 @@ def list_approvals(
     _check_hold(hold)
 
     async def work(here: Installation) -> Page[RewardRow]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
-            chosen = await here.connection(tx, organization_id, connection)
+        async with here.books(organization, connection) as (tx, own):
             return await reports.rewards_page(
                 tx,
-                organization_id,
-                chosen.connection_id,
+                *own,
                 is_waiting=True,
                 hold=hold,
                 program_id=program,
@@ -80,12 +77,8 @@ def _list_decided(
     from refref.db import reports
 
     async def work(here: Installation) -> Page[ReviewRow]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
-            chosen = await here.connection(tx, organization_id, connection)
-            return await reports.reviews_page(
-                tx, organization_id, chosen.connection_id, program_id=program, limit=limit
-            )
+        async with here.books(organization, connection) as (tx, own):
+            return await reports.reviews_page(tx, *own, program_id=program, limit=limit)
 
     rows = run(work).rows
     lines = [
@@ -140,12 +133,8 @@ def withdraw(
     from refref.flows.reviews import withdraw_review
 
     async def work(here: Installation) -> None:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
-            chosen = await here.connection(tx, organization_id, connection)
-            await withdraw_review(
-                tx, organization_id, chosen.connection_id, review_id, reason=reason, actor=ACTOR, now=here.now
-            )
+        async with here.books(organization, connection) as (tx, own):
+            await withdraw_review(tx, *own, review_id, reason=reason, actor=ACTOR, now=here.now)
 
     run(work)
     show({"withdrawn": review_id}, f"{review_id} was taken back.", as_json=as_json)
@@ -177,8 +166,7 @@ def _decide(
     _check_hold(hold)
 
     async def work(here: Installation) -> tuple[int, int]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             if referral_id:
                 await review_referral(
                     tx, organization_id, referral_id, verdict=verdict, reason=reason, actor=ACTOR, now=here.now

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
@@ -33,6 +33,8 @@ Organization = Annotated[
 Instant = Annotated[
     str | None, typer.Option(help="An instant such as 2026-01-31T00:00:00Z; UTC unless it says otherwise.")
 ]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+ProgramId = Annotated[str, typer.Argument(metavar="PROGRAM", help="Program id.")]
 ConnectionId = Annotated[str | None, typer.Option("--connection", help="Connection id; needed when there are several.")]
 
 
@@ -77,6 +79,22 @@ class Installation:
         sentence = "There are several: name one." if found else "There is no connection yet: refref connection create"
         raise Refused("connection_required", sentence, "--connection")
 
+    @asynccontextmanager
+    async def tenant(self, organization: str | None) -> AsyncIterator[tuple[Connection, str]]:
+        """A transaction in the organization that was named, or the only one, with its id."""
+        organization_id = await self.organization_id(organization)
+        async with self.database.tenant(organization_id) as tx:
+            yield tx, organization_id
+
+    @asynccontextmanager
+    async def books(
+        self, organization: str | None, connection: str | None
+    ) -> AsyncIterator[tuple[Connection, tuple[str, str]]]:
+        """A transaction, with the ids of the organization and of its connection that were named, or the only ones."""
+        async with self.tenant(organization) as (tx, organization_id):
+            chosen = await self.connection(tx, organization_id, connection)
+            yield tx, (organization_id, chosen.connection_id)
+
 
 def run(work: Callable[[Installation], Awaitable[T]]) -> T:
     """Run `work` on the installation's database; what goes wrong is told in one sentence on standard error."""
@@ -114,6 +132,12 @@ def fail(sentence: str, code: int = 1) -> NoReturn:
     """Say what is wrong and end."""
     print(f"refref: {sentence}", file=sys.stderr)
     raise typer.Exit(code)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask, unless told not to; ends when the answer is no. Standard error, so that JSON stays alone on the other."""
+    if not yes and not typer.confirm(question, err=True):
+        fail("nothing was changed.")
 
 
 def show(value: object, text: str, *, as_json: bool) -> None:

@@ -67,8 +67,7 @@ def create_user(
                     is_allowed=True,
                 )
             return {"organization_id": made.organization_id, "user_id": made.user_id}
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             user_id = await accounts.create_user(
                 tx,
                 organization_id,
@@ -97,8 +96,7 @@ def create_api_key(
     from refref.flows import api_keys
 
     async def work(here: Installation) -> CreatedApiKey:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             return await api_keys.create_api_key(tx, organization_id, name=name, role=role, actor=ACTOR, now=here.now)
 
     made = run(work)
@@ -130,8 +128,7 @@ def create_connection(
     )
 
     async def work(here: Installation) -> tuple[StripeConnection, str]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             made = await connections.create_connection(
                 tx, Vault(here.settings.master_keys), organization_id, given, actor=ACTOR, now=here.now
             )

@@ -118,8 +118,7 @@ def _terms(program_id: str, draft: bool, organization: str | None) -> tuple[Term
     from refref.flows.terms_to_play import terms_to_play
 
     async def work(here: Installation) -> tuple[Terms, str]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             return await terms_to_play(tx, organization_id, program_id, is_draft=draft)
 
     return run(work)

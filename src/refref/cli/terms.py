@@ -16,6 +16,9 @@ from refref.cli.running import (
     Installation,
     Instant,
     Organization,
+    ProgramId,
+    Yes,
+    confirm,
     fail,
     given_instant,
     run,
@@ -34,11 +37,9 @@ if TYPE_CHECKING:
     from refref.flows.terms_file import Applied, TermsPlan
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="YAML or JSON.", exists=True, dir_okay=False)]
-ProgramId = Annotated[str, typer.Argument(metavar="PROGRAM", help="Program id.")]
 OtherProgram = Annotated[
     str | None, typer.Option("--program", help="Program id, in place of the one that the file names.")
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 HEAD = """\
 Terms of “{name}”, {version}. Amounts are minor units, rates basis points; docs/terms.md tells what each field means.
 `refref terms plan FILE` shows what a change would do, `refref terms apply FILE` publishes it."""
@@ -76,8 +77,7 @@ def export_terms(
         fail("--format is yaml or json.", code=2)
 
     async def work(here: Installation) -> tuple[Program, str, Terms]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             return await _terms_of(tx, organization_id, program, version)
 
     found, name, terms = run(work)
@@ -141,7 +141,7 @@ def apply_terms(
         if as_json:
             show({**_plan_shown(plan), "version": None}, "", as_json=True)
         return
-    _ask("Save it as the draft?" if draft else "Apply this?", yes)
+    confirm("Save it as the draft?" if draft else "Apply this?", yes=yes)
     if draft:
         saved = _save_as_draft(document, plan, organization)
         shown = {**_plan_shown(plan), "revision": saved.revision}
@@ -162,8 +162,7 @@ def list_versions(program: ProgramId, organization: Organization = None, as_json
     from refref.db import programs
 
     async def work(here: Installation) -> list[StoredTerms]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             await _require(tx, organization_id, program)
             return await programs.terms_versions(tx, organization_id, program)
 
@@ -191,8 +190,7 @@ def diff_terms(
     from refref.core.terms_words import differences
 
     async def work(here: Installation) -> list[str]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             _, _, before = await _terms_of(tx, organization_id, program, old)
             _, _, after = await _terms_of(tx, organization_id, program, new)
         return differences(before, after)
@@ -216,8 +214,7 @@ def publish_draft(
     starts_at = given_instant(effective_at)
 
     async def look(here: Installation) -> tuple[TermsDraft, list[str]]:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             draft = await drafts.require_draft(tx, organization_id, program)
             newest = await programs.latest_terms(tx, organization_id, program)
         return draft, sentences_of(draft.terms) if newest is None else differences(newest.terms, draft.terms)
@@ -225,11 +222,10 @@ def publish_draft(
     draft, changes = run(look)
     if not as_json:
         print("\n".join(changes) or "It changes nothing.")
-    _ask("Publish this?", yes)
+    confirm("Publish this?", yes=yes)
 
     async def work(here: Installation) -> StoredTerms:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             return await drafts.publish_draft(
                 tx,
                 organization_id,
@@ -250,8 +246,7 @@ def discard_draft(program: ProgramId, organization: Organization = None, as_json
     from refref.flows import drafts
 
     async def work(here: Installation) -> TermsDraft:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             return await drafts.discard_draft(tx, organization_id, program, actor=ACTOR, now=here.now)
 
     gone = run(work)
@@ -284,8 +279,7 @@ def _plan(document: TermsDocument, program: str | None, organization: str | None
     from refref.flows.terms_file import plan_document
 
     async def work(here: Installation) -> TermsPlan:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             is_named = program or document.program.program_id
             chosen = "" if is_named else (await here.connection(tx, organization_id, connection)).connection_id
             return await plan_document(tx, organization_id, document, connection_id=chosen, program_id=program)
@@ -312,8 +306,7 @@ def _apply(
     from refref.flows.terms_file import apply_document
 
     async def work(here: Installation) -> Applied:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             connection_id = await _connection_id(here, tx, organization_id, connection, plan)
             return await apply_document(
                 tx,
@@ -338,8 +331,7 @@ def _save_as_draft(document: TermsDocument, plan: TermsPlan, organization: str |
     program_id = plan.program.program_id
 
     async def work(here: Installation) -> TermsDraft:
-        organization_id = await here.organization_id(organization)
-        async with here.database.tenant(organization_id) as tx:
+        async with here.tenant(organization) as (tx, organization_id):
             return await drafts.save_draft(
                 tx,
                 organization_id,
@@ -390,8 +382,3 @@ async def _terms_of(
     if found is None:
         raise Refused("unknown_version", "There is no such version: give its number, or draft.", name)
     return program, f"version {found.version}", found.terms
-
-
-def _ask(question: str, yes: bool) -> None:
-    if not yes and not typer.confirm(question, err=True):
-        fail("nothing was changed.")
