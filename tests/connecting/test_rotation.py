@@ -5,6 +5,7 @@ import itertools
 import json
 import secrets
 import time
+from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -30,6 +31,7 @@ class Load:
         self.secrets = [secret]
         self.address = ""
         self.statuses: dict[str, int] = {}
+        self.under_way: Counter[str] = Counter()  # unanswered events by the secret they are signed with
         self.is_over = False
         self.senders: list[asyncio.Task[None]] = []
         self._numbers = itertools.count()
@@ -50,17 +52,29 @@ class Load:
             ).encode()
             secret = self.secrets[-1 - number % len(self.secrets)]
             header = {"stripe-signature": sign(body, secret, int(time.time()))}
+            self.under_way[secret] += 1
             answer = await client.post(self.address + self.path, content=body, headers=header)
+            self.under_way[secret] -= 1
             self.statuses[event_id] = answer.status_code
+
+    async def sign_with_the_newest(self) -> None:
+        """Sign with the newest secret alone, and go on once all that an older one signed is answered."""
+        newest = self.secrets[-1]
+        self.secrets = [newest]
+        while self.under_way.total() > self.under_way[newest]:
+            await self._a_moment()
 
     async def more(self, count: int) -> None:
         """Go on once so many further events were answered."""
         goal = len(self.statuses) + count
         while len(self.statuses) < goal:
-            await asyncio.sleep(0.01)
-            for sender in self.senders:
-                if sender.done():
-                    await sender
+            await self._a_moment()
+
+    async def _a_moment(self) -> None:
+        await asyncio.sleep(0.01)
+        for sender in self.senders:
+            if sender.done():
+                await sender
 
 
 def test_both_rotate_under_load(database: str) -> None:
@@ -104,8 +118,12 @@ def with_keys(town: Town, keys: tuple[MasterKey, ...]) -> Settings:
 
 
 async def roll(town: Town, connection_id: str, load: Load, vault: Vault) -> None:
-    """Add a signing secret; from the same instant Stripe may sign with it, and with the one before."""
+    """Add a signing secret; from the same instant Stripe may sign with it, and with the one before.
+
+    The roll ends what is older than the one before: Stripe signs with that no more when it begins.
+    """
     fresh = f"whsec_{secrets.token_hex(16)}"
+    await load.sign_with_the_newest()
     async with town.database.tenant(town.organization_id) as tx:
         await add_webhook_secret(
             tx,
