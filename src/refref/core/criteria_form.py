@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Literal as OneOf
 
 from refref.core.criteria import compile_criteria, read_criteria
+from refref.core.criteria_amounts import Amounts, Compared, amounts_among, are_amounts, node_of_amounts
 from refref.core.criteria_check import CriteriaError
 from refref.core.criteria_names import CONDITION_VARIABLES, EVENT_VARIABLES, steps_of
 from refref.core.criteria_syntax import (
@@ -41,9 +42,9 @@ __all__ = [
     "form_of_cel",
 ]
 
-FieldKind = OneOf["number", "text", "flag", "list", "instant", "metadata"]
-ValueKind = OneOf["none", "number", "text", "texts", "instant"]
-Value = int | str | tuple[str, ...]
+FieldKind = OneOf["amounts", "number", "text", "flag", "list", "instant", "metadata"]
+ValueKind = OneOf["none", "amounts", "number", "text", "texts", "instant"]
+Value = int | str | tuple[str, ...] | Amounts
 MAX_ROWS = 20
 MAX_TEXT = 200
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z", re.ASCII)
@@ -71,7 +72,8 @@ class Operator:
 class Row:
     """One line of the form.
 
-    `value`: a whole number, a text, an instant as `2026-01-31T00:00:00Z`, or texts; "" where the operator takes none.
+    `value`: a whole number, a text, an instant as `2026-01-31T00:00:00Z`, texts, or minor units by currency; "" where
+    the operator takes none.
     """
 
     field: str
@@ -88,8 +90,9 @@ class Form:
     rows: tuple[Row, ...] = ()
 
 
+AMOUNT = "sale.amount"  # of the form alone: in CEL it is sale.currency with sale.amount_minor
 FIELDS: tuple[Field, ...] = (
-    Field("sale.amount_minor", "Net amount of the sale, in minor units", "number"),
+    Field(AMOUNT, "Net amount of the sale", "amounts"),
     Field("sale.currency", "Currency of the sale", "text"),
     Field("sale.products", "Products sold", "list"),
     Field("sale.prices", "Prices sold", "list"),
@@ -104,6 +107,7 @@ FIELDS: tuple[Field, ...] = (
     Field("sale.subscription_plan", "Plan of the subscription", "text"),
     Field("sale.metadata", "Metadata of the sale", "metadata"),
     Field("sale.paid_at", "Paid at", "instant"),
+    Field("sale.amount_minor", "Net amount of the sale in minor units, whatever the currency", "number"),
     Field("customer.email_domain", "Domain of the customer's e-mail address", "text"),
     Field("customer.country", "Country of the customer", "text"),
     Field("customer.currency", "Currency of the customer", "text"),
@@ -131,6 +135,13 @@ _TEXT_OPERATORS = (
     Operator("missing", "is not known", "none"),
 )
 OPERATORS: dict[FieldKind, tuple[Operator, ...]] = {
+    "amounts": (
+        Operator("at_least", "is at least", "amounts"),
+        Operator("more_than", "is more than", "amounts"),
+        Operator("at_most", "is at most", "amounts"),
+        Operator("less_than", "is less than", "amounts"),
+        Operator("is", "is", "amounts"),
+    ),
     "number": (
         Operator("is", "is", "number"),
         Operator("is_not", "is not", "number"),
@@ -183,10 +194,17 @@ def form_of_cel(source: str) -> Form | None:
         tree = read_criteria(source, variables=CONDITION_VARIABLES)
     except CriteriaError:
         return None
-    joined: OneOf["all", "any"] = "any" if isinstance(tree, Call) and tree.function == "_||_" else "all"
-    items = chain(tree, "_||_" if joined == "any" else "_&&_")
-    rows = [row for row in map(_row_of, items) if row is not None]
-    return Form(joined, tuple(rows)) if len(rows) == len(items) <= MAX_ROWS else None
+    operator = "_||_" if isinstance(tree, Call) and tree.function == "_||_" else "_&&_"
+    items = chain(tree, operator)
+    rows: list[Row] = []
+    while items:
+        compared, width = amounts_among(items, operator)
+        row = _row_of(items[0]) if compared is None else _row_of_amounts(compared)
+        if row is None or len(rows) == MAX_ROWS:
+            return None
+        rows.append(row)
+        items = items[width or 1 :]
+    return Form("any" if operator == "_||_" and len(rows) > 1 else "all", tuple(rows))
 
 
 def _check_row(row: Row, place: str) -> None:
@@ -203,7 +221,8 @@ def _check_row(row: Row, place: str) -> None:
         raise _wrong(f"{row.field} has no keys.", "Leave the key empty.", f"{place}.key")
     remedies = {
         "none": "Leave the value empty.",
-        "number": "Give a whole number; amounts are in minor units (5000 for 50.00).",
+        "amounts": "Give amounts such as 50.00 USD, 45.00 EUR, each currency once.",
+        "number": "Give a whole number.",
         "text": f"Give a text of 1 to {MAX_TEXT} characters.",
         "texts": f"Give one or more texts of 1 to {MAX_TEXT} characters.",
         "instant": "Give an instant in UTC such as 2026-01-31T00:00:00Z.",
@@ -216,12 +235,18 @@ def _fits(value: Value, kind: ValueKind) -> bool:
     match kind:
         case "none":
             return value == ""
+        case "amounts":
+            return are_amounts(value)
         case "number":
             return type(value) is int and abs(value) < 2**63
         case "text":
             return isinstance(value, str) and _is_text(value)
         case "texts":
-            return isinstance(value, tuple) and len(value) > 0 and all(map(_is_text, value))
+            return (
+                isinstance(value, tuple)
+                and len(value) > 0
+                and all(isinstance(one, str) and _is_text(one) for one in value)
+            )
         case "instant":
             return isinstance(value, str) and _is_instant(value)
 
@@ -246,12 +271,17 @@ def _wrong(message: str, remedy: str, field: str) -> CriteriaError:
 
 def _node_of(row: Row) -> Node:
     """The row as a tree. It is well formed: `_check_row` saw it, or its parts come from a tree."""
+    kind, operator = _FIELDS[row.field].kind, row.operator
+    amounts = _amounts_of(row.value)
+    if amounts:
+        return node_of_amounts(Compared(_COMPARISONS[operator], amounts))
     root, _, name = row.field.partition(".")
     whole: Node = Select(Name(root), name)
-    kind, operator = _FIELDS[row.field].kind, row.operator
-    value: Node = Literal(row.value, "int" if isinstance(row.value, int) else "string")
+    value: Node = Literal(
+        row.value if isinstance(row.value, (int, str)) else "", "int" if isinstance(row.value, int) else "string"
+    )
     if isinstance(row.value, tuple):
-        value = ListOf(tuple(Literal(text, "string") for text in row.value))
+        value = ListOf(tuple(Literal(text, "string") for text in row.value if isinstance(text, str)))
     if kind == "metadata" and operator in ("present", "missing"):
         return _unless(operator == "missing", Call("@in", None, (Literal(row.key, "string"), whole)))
     subject = whole
@@ -272,6 +302,18 @@ def _node_of(row: Row) -> Node:
     if kind == "instant":
         value = Call("timestamp", None, (value,))
     return Call(_COMPARISONS[operator], None, (subject, value))
+
+
+def _amounts_of(value: Value) -> Amounts:
+    """The amounts of a value; none where it is another kind of value."""
+    if not isinstance(value, tuple):
+        return ()
+    return tuple((one[0], one[1]) for one in value if isinstance(one, tuple))
+
+
+def _row_of_amounts(found: Compared) -> Row:
+    operator = next(known.name for known in OPERATORS["amounts"] if _COMPARISONS[known.name] == found.comparison)
+    return Row(AMOUNT, operator, found.amounts)
 
 
 def _unless(negated: bool, node: Node) -> Node:
@@ -315,6 +357,8 @@ def _values_in(node: Node, kind: ValueKind) -> tuple[Value, ...]:
     match kind:
         case "none":
             return ("",)
+        case "amounts":
+            return ()
         case "number":
             return tuple(part.value for part in walk(node) if isinstance(part, Literal) and type(part.value) is int)
         case "text" | "instant":

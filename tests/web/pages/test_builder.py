@@ -31,7 +31,8 @@ from refref.core.terms import (
     TierStep,
 )
 from refref.core.terms_check import faults_of
-from refref.web.pages.terms_form import amounts_of, amounts_text, read_struct, values_of
+from refref.web.pages.terms_form import read_struct, values_of
+from refref.web.pages.typed_amounts import amounts_of, amounts_text
 from web.pages.conftest import SampleSite, client_of
 from web.pages.drafts import draft_of, new_program, save, set_draft
 from web.pages.forms import form_in

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from refref.core.criteria import CONDITION_VARIABLES, CriteriaError, compile_criteria
-from refref.core.criteria_form import FIELDS, OPERATORS, Form, Operator, Row, cel_of_form, form_of_cel
+from refref.core.criteria_form import FIELDS, OPERATORS, Form, Operator, Row, Value, cel_of_form, form_of_cel
+from refref.web.pages.typed_amounts import amounts_of, amounts_text
 
 MAX_ROWS = 20
 _KINDS = {field.name: field.kind for field in FIELDS}
+# As Stripe writes them; a condition compares letter by letter.
+_WRITTEN: dict[str, Callable[[str], str]] = {
+    "sale.currency": str.lower,
+    "customer.currency": str.lower,
+    "customer.email_domain": str.lower,
+    "sale.country": str.upper,
+    "customer.country": str.upper,
+    "participant.country": str.upper,
+}
 # Every operator once, in the order of the kinds, with the kinds of field it goes with.
 CHOICES: dict[str, tuple[Operator, str]] = {}
 for _kind, _operators in OPERATORS.items():
@@ -27,7 +37,7 @@ def values_of(name: str, source: str) -> dict[str, str]:
     found[f"{name}.joined"] = form.joined
     for number, row in enumerate(form.rows):
         place = f"{name}.rows.{number}"
-        value = ", ".join(row.value) if isinstance(row.value, tuple) else str(row.value)
+        value = _typed(row.value)
         found |= {
             f"{place}.field": row.field,
             f"{place}.key": row.key,
@@ -78,18 +88,29 @@ def _row_numbers(form: Mapping[str, str], name: str) -> list[int]:
 
 def _row(form: Mapping[str, str], place: str) -> Row:
     field, operator = form.get(f"{place}.field", ""), form.get(f"{place}.operator", "")
-    text = form.get(f"{place}.value", "").strip()
+    text = _WRITTEN.get(field, str)(form.get(f"{place}.value", "").strip())
     key = form.get(f"{place}.key", "").strip() if _KINDS.get(field) == "metadata" else ""
     wanted = next((known.value for known in OPERATORS.get(_KINDS.get(field, "text"), ()) if known.name == operator), "")
     if wanted == "none":
         return Row(field, operator, "", key)
     if wanted == "number" and re.fullmatch(r"-?[0-9]{1,18}", text):
         return Row(field, operator, int(text), key)
+    if wanted == "amounts":
+        amounts = amounts_of(text)
+        return Row(field, operator, text if amounts is None else tuple(amounts.items()), key)
     if wanted == "texts":
         return Row(field, operator, tuple(part.strip() for part in text.split(",") if part.strip()), key)
     if wanted == "instant":
         return Row(field, operator, _instant(text), key)
     return Row(field, operator, text, key)
+
+
+def _typed(value: Value) -> str:
+    """A value as it is typed: amounts in major units, texts with commas."""
+    if not isinstance(value, tuple):
+        return str(value)
+    amounts = {one[0]: one[1] for one in value if isinstance(one, tuple)}
+    return amounts_text(amounts) if amounts else ", ".join(one for one in value if isinstance(one, str))
 
 
 def _instant(text: str) -> str:

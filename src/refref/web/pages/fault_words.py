@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from refref.core.faults import Fault
-from refref.web.pages.terms_form import percent_text
+from refref.web.pages.typed_amounts import percent_text
 
 _IN_FORM: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"A rate is 1 to .*"), "Give a share of more than 0 and at most 100 %."),

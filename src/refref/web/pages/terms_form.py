@@ -15,12 +15,20 @@ import msgspec
 from msgspec import inspect
 
 from refref.core.criteria import EVENT_VARIABLES, CriteriaError, compile_criteria
-from refref.core.currency_codes import CURRENCIES
 from refref.core.money import wire_exponent
 from refref.core.refusals import Refused
 from refref.core.terms import Strict
 from refref.web.money_format import decimal_text
 from refref.web.pages import condition_form
+from refref.web.pages.typed_amounts import (
+    AMOUNT_SENTENCE,
+    MONEY,
+    amounts_of,
+    amounts_text,
+    decimal_of,
+    percent_of,
+    percent_text,
+)
 
 T = TypeVar("T", bound=Strict)
 Values = dict[str, str]
@@ -29,9 +37,6 @@ Values = dict[str, str]
 MARKS: Mapping[str, str] = {"duration": "unit", "tiers": "by", "benefit": "is_set", "custom": "is_set"}
 MAX_ROWS = 100
 _COMMA_ONLY = frozenset(("groups",))  # names that may hold blanks
-_DECIMAL = re.compile(r"([0-9]{1,13})(?:[.,]([0-9]{1,12}))?")
-_MONEY = re.compile(r"(?:([A-Za-z]{3})\s*([0-9.]+)|([0-9.]+)\s*([A-Za-z]{3}))")
-_AMOUNT_SENTENCE = "Give amounts such as 10.00 USD, 9.00 EUR."
 _INSTANT_SENTENCE = "Give a day and time such as 2026-01-31T00:00 (UTC)."
 
 
@@ -72,39 +77,6 @@ def instant_of_form(form: Mapping[str, str], name: str = "effective_on") -> date
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError as error:
         raise Refused("invalid_instant", "Give a day such as 2026-01-31.", name) from error
-
-
-def percent_of(text: str) -> int | None:
-    """Basis points of `12.5` or `12.5 %`; None where it is no such number."""
-    return _decimal(text.removesuffix("%").strip(), 2)
-
-
-def amounts_of(text: str) -> dict[str, int] | None:
-    """Minor units by currency of `10.00 USD, 9 EUR`; None where it cannot be read, or a currency comes twice."""
-    found: dict[str, int] = {}
-    for part in re.split(r"[,;\n]", text):
-        if not part.strip():
-            continue
-        match = _MONEY.fullmatch(part.strip())
-        if match is None:
-            return None
-        currency = (match[1] or match[4]).lower()
-        amount = _decimal(match[2] or match[3], wire_exponent(currency))
-        if amount is None or currency in found or currency not in CURRENCIES:
-            return None
-        found[currency] = amount
-    return found
-
-
-def amounts_text(amounts: Mapping[str, int]) -> str:
-    """`10.00 USD, 9.00 EUR`."""
-    return ", ".join(f"{decimal_text(amount, code)} {code.upper()}" for code, amount in amounts.items())
-
-
-def percent_text(rate_bps: int) -> str:
-    """`12.5` for 1250."""
-    whole, rest = divmod(rate_bps, 100)
-    return f"{whole}.{rest:02d}".rstrip("0") if rest else str(whole)
 
 
 def row_numbers(form: Mapping[str, str], name: str) -> list[int]:
@@ -262,7 +234,7 @@ def _number(form: Mapping[str, str], name: str, field: inspect.Field, text: str,
     tiers = name.rpartition("steps.")[0]
     if field.name == "at_least" and form.get(f"{tiers}by") == "revenue":
         currency = form.get(f"{tiers}currency", "").lower()
-        amount = _decimal(text, wire_exponent(currency))
+        amount = decimal_of(text, wire_exponent(currency))
         if amount is None:
             faults.setdefault(name, f"Give an amount such as {decimal_text(100_000, currency or 'usd')}.")
         return amount or 0
@@ -276,11 +248,11 @@ def _read_dict(name: str, text: str, is_amounts: bool, faults: dict[str, str]) -
     if is_amounts:
         amounts = amounts_of(text)
         if amounts is None:
-            faults.setdefault(name, _AMOUNT_SENTENCE)
+            faults.setdefault(name, AMOUNT_SENTENCE)
         return amounts or {}
     table: dict[str, str] = {}
     for part in re.split(r"[,;\n]", text):
-        match = _MONEY.fullmatch(part.strip()) if part.strip() else None
+        match = MONEY.fullmatch(part.strip()) if part.strip() else None
         if match is not None:
             table[(match[1] or match[4]).lower()] = match[2] or match[3]
         elif part.strip():
@@ -294,12 +266,3 @@ def _check_criteria(name: str, text: str, faults: dict[str, str]) -> None:
             compile_criteria(text, variables=EVENT_VARIABLES)
     except CriteriaError as error:
         faults.setdefault(name, error.sentence)
-
-
-def _decimal(text: str, places: int) -> int | None:
-    """A decimal as a whole number of its smallest units; None where it is none or has more places."""
-    match = _DECIMAL.fullmatch(text)
-    if match is None:
-        return None
-    whole, fraction = match[1], match[2] or ""
-    return None if len(fraction) > places else int(whole + fraction.ljust(places, "0"))

@@ -24,7 +24,9 @@
     row.querySelector("[data-for-kind]").hidden = kind !== "metadata";
     operator.closest("div").hidden = kind === "";
     row.querySelector("[data-value]").hidden = kind === "" || wanted === "none";
-    row.querySelector("[data-value] input").type = wanted === "instant" ? "datetime-local" : "text";
+    const value = row.querySelector("[data-value] input");
+    value.type = wanted === "instant" ? "datetime-local" : "text";
+    value.placeholder = kind === "amounts" ? "50.00 USD, 45.00 EUR" : wanted === "texts" ? "Several, with commas" : "Value";
   };
   const fitRows = () => document.querySelectorAll(".condition-row").forEach(fitRow);
   fitRows();
