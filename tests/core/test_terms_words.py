@@ -110,8 +110,9 @@ RULES: list[tuple[RewardRule, str]] = [
             expires_days=90,
             group="plans",
         ),
-        '20 % of every payment; only if sale.currency == "eur"; only in the campaign “spring”; from 1 Mar 2026 until '
-        "1 Apr 2026, 12:00:00 UTC; for 3 payments; expires after 90 days; instead of later rules of the group “plans”.",
+        "20 % of every payment; only if the currency of the sale is EUR; only in the campaign “spring”; from "
+        "1 Mar 2026 until 1 Apr 2026, 12:00:00 UTC; for 3 payments; expires after 90 days; "
+        "instead of later rules of the group “plans”.",
     ),
 ]
 EVENTS = (
@@ -195,7 +196,7 @@ CHANGES: list[tuple[Terms, Terms, list[str]]] = [
     (
         Terms(rules=(msgspec.structs.replace(PRO, condition="sale.is_first"),)),
         Terms(rules=(PRO,)),
-        ["Rule “Pro plan”: no longer only if sale.is_first."],
+        ["Rule “Pro plan”: no longer only if it is the customer's first payment."],
     ),
     (Terms(rules=(PRO, LEAD)), Terms(rules=(LEAD, PRO)), ["The order of the rules becomes: lead, pro."]),
     (

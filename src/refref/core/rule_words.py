@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
+from refref.core.criteria_words import condition_words
 from refref.core.money import format_amount
 from refref.core.terms import (
     Benefit,
@@ -184,7 +185,7 @@ RULE_PHRASES: tuple[Callable[[RewardRule, Names], str], ...] = (
     lambda rule, names: _bands(rule),
     lambda rule, names: tiers_words(rule.tiers, names) if rule.tiers else "",
     lambda rule, names: ", ".join(_override(override, names) for override in rule.overrides),
-    lambda rule, names: f"only if {rule.condition}" if rule.condition else "",
+    lambda rule, names: f"only if {condition_words(rule.condition, names)}" if rule.condition else "",
     lambda rule, names: f"only in the campaign {quoted(rule.campaign)}" if rule.campaign else "",
     lambda rule, names: _dates(rule.starts_at, rule.ends_at),
     lambda rule, names: duration_words(rule.duration) if rule.duration else "",
@@ -262,7 +263,7 @@ EVENT_PHRASES: tuple[Callable[[QualifyingEvent, Names], str], ...] = (
     lambda event, names: window_words(event.attribution_window_days, "the click"),
     lambda event, names: window_words(event.signup_window_days, "the sign-up"),
     lambda event, names: "without prorated amounts of a change of plan" if event.prorations == "exclude" else "",
-    lambda event, names: f"only if {event.condition}" if event.condition else "",
+    lambda event, names: f"only if {condition_words(event.condition, names)}" if event.condition else "",
     lambda event, names: "after approval" if event.verification == "manual" else "",
 )
 

@@ -145,9 +145,10 @@ async def names_in(tx: Connection, viewer: Connected, many: Iterable[Terms]) -> 
     for terms in many:
         ids |= {*terms.products, *terms.excluded_products, *terms.excluded_coupons}
         for event in terms.events:
-            ids |= {*event.products, *event.excluded_products, *event.excluded_coupons}
+            ids |= {*event.products, *event.excluded_products, *event.excluded_coupons, *_ids_in(event.condition)}
         for rule in terms.rules:
             ids |= {*rule.products, *rule.excluded_products, *(share.participant for share in rule.split)}
+            ids |= _ids_in(rule.condition)
             ids |= {person for override in rule.overrides for person in override.participants}
             ids |= {step.plan for step in rule.tiers.steps} if rule.tiers else set()
     wanted = sorted(ids - {"", "referrer"})
@@ -156,6 +157,11 @@ async def names_in(tx: Connection, viewer: Connected, many: Iterable[Terms]) -> 
     people = await explain.names_of(tx, viewer.organization_id, [one for one in wanted if one.startswith("ptc_")])
     items = await catalog.names_of_items(tx, viewer.organization_id, viewer.connection_id, wanted)
     return {**items, **people}
+
+
+def _ids_in(condition: str) -> set[str]:
+    """What in a condition looks like the id of a participant or of something that Stripe sells."""
+    return set(re.findall(r"\b(?:ptc|prod|price|promo)_\w+", condition, re.ASCII))
 
 
 async def change_draft(
