@@ -12,6 +12,9 @@ GOOD = [
         'customer,code,clicked_at\n"a@example.com",ana,2026-01-31\n\ncus_2,bea,2026-01-31T01:00:00+01:00\n',
         [Bond("a@example.com", "ana", 1_769_817_600, 2), Bond("cus_2", "bea", 1_769_817_600, 4)],
     ),
+    ("customer;code;clicked_at\r\ncus_1;ana;2026-01-31\r\n", [Bond("cus_1", "ana", 1_769_817_600, 2)]),
+    ("customer\tcode\rcus_1\tana\r\r", [Bond("cus_1", "ana", None, 2)]),
+    ("customer,code\n,\n cus_1 , ana \n", [Bond("cus_1", "ana", None, 3)]),
 ]
 BAD = [
     (b"", "names no customer"),
@@ -23,6 +26,11 @@ BAD = [
     (b"customer,code\ncus_1,ana\ncus_1,bea\n", "Line 3, customer: line 2 names the same customer"),
     (b"customer,code,clicked_at\ncus_1,ana,soon\n", "Line 2, clicked_at: “soon” is no instant"),
     (b"customer,code\ncus_1,ana,2026-01-31\n", "Line 2, code: there are 3 cells"),
+    (b"customer,code\na\x00@example.com,ana\n", "Line 2, customer:"),
+    (b"customer,code\ncus_1,an\x00a\n", "Line 2, code: give a refcode"),
+    (b"customer,code\nA@example.com,ana\na@EXAMPLE.com,bea\n", "Line 3, customer: line 2 names the same customer"),
+    (b'customer,code\ncus_1,"' + b"a" * 200_000, "a cell is far too long"),
+    (b'customer,code\n"cus_1,ana\ncus_2,bea\n', "Line 3, code: there are 1 cells"),
     (b"customer,code\n" + b"x,\n" * 4, "There are 3 more faults."),
     (b"customer,code\n" + b"cus_1,ana\n" * 5_000, "a file has at most 5000 lines"),
 ]

@@ -13,7 +13,7 @@ from refref.core.refusals import Refused
 COLUMNS = ("customer", "code", "clicked_at")
 MAX_LINES = 5_000
 _SHOWN = 5
-_CUSTOMER = re.compile(r"(cus|acct)_[A-Za-z0-9_]{1,250}|[^@\s]{1,120}@[^@\s]{1,120}")
+_CUSTOMER = re.compile(r"(cus|acct)_[A-Za-z0-9_]{1,250}|[^@\s\x00]{1,120}@[^@\s\x00]{1,120}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,8 @@ def refused_bonds(faults: Sequence[BondFault]) -> Refused:
 
 
 def read_bonds(content: bytes) -> tuple[Bond, ...]:
-    """The bonds of a CSV file in UTF-8 with the heading `customer,code` or `customer,code,clicked_at`.
+    """The bonds of a CSV file in UTF-8 with the heading `customer,code` or `customer,code,clicked_at`; semicolons or
+    tabs between the cells will do, too, as spreadsheets write them.
 
     Raises Refused("invalid_bonds") naming line and column of the first faults.
     """
@@ -58,7 +59,11 @@ def read_bonds(content: bytes) -> tuple[Bond, ...]:
     except UnicodeDecodeError as error:
         raise Refused("invalid_bonds", "The file is not in UTF-8. Save it as CSV in UTF-8.", "file") from error
     faults: list[BondFault] = []
-    bonds = _read(text, faults)
+    try:
+        bonds = _read(text, faults)
+    except csv.Error as error:
+        sentence = "The file cannot be read as CSV: a quotation mark is not closed, or a cell is far too long."
+        raise Refused("invalid_bonds", sentence, "file") from error
     if faults:
         raise refused_bonds(faults)
     if not bonds:
@@ -68,13 +73,15 @@ def read_bonds(content: bytes) -> tuple[Bond, ...]:
 
 
 def _read(text: str, faults: list[BondFault]) -> list[Bond]:
-    lines = text.splitlines()
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    while lines and not lines[-1].strip():
+        lines.pop()
     if len(lines) > MAX_LINES:
         faults.append(BondFault(MAX_LINES, "customer", f"a file has at most {MAX_LINES} lines: split it."))
         return []
     if not lines:
         return []
-    reader = csv.reader(lines)
+    reader = csv.reader(lines, delimiter=next((mark for mark in ";\t" if mark in lines[0]), ","))
     heading = tuple(cell.strip().lower() for cell in next(reader))
     if heading not in (COLUMNS, COLUMNS[:2]):
         sentence = f"the first line must be the heading {','.join(COLUMNS)}; the last column may be left out."
@@ -82,8 +89,8 @@ def _read(text: str, faults: list[BondFault]) -> list[Bond]:
         return []
     bonds: list[Bond] = []
     first: dict[str, int] = {}
-    for number, cells in enumerate(reader, 2):
-        cells = [cell.strip() for cell in cells]
+    for row in reader:
+        number, cells = reader.line_num, [cell.strip() for cell in row]
         if not any(cells):
             continue
         found = list(_faults(number, cells, heading, first))
@@ -102,7 +109,7 @@ def _faults(line: int, cells: Sequence[str], heading: Sequence[str], first: dict
         yield BondFault(line, "customer", f"“{cells[0][:60]}” is neither a Stripe customer id (cus_…) nor an e-mail.")
     elif first.setdefault(cells[0].lower(), line) != line:
         yield BondFault(line, "customer", f"line {first[cells[0].lower()]} names the same customer. Keep one of them.")
-    if not cells[1] or len(cells[1]) > 64:
+    if not cells[1] or len(cells[1]) > 64 or not cells[1].isprintable():
         yield BondFault(line, "code", "give a refcode, a promotion code's id or a participant's id.")
     if len(cells) > 2 and cells[2] and _instant(cells[2]) is None:
         yield BondFault(line, "clicked_at", f"“{cells[2][:40]}” is no instant; give one such as 2026-01-31T00:00:00Z.")

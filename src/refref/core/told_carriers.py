@@ -24,7 +24,8 @@ class PresentCarrier(msgspec.Struct, frozen=True, gc=False):
 
 def code_key(kind: CarrierKind, value: str) -> str:
     """How a carrier's value is looked up: promotion codes and our ids as they are, refcodes in lower case."""
-    return value if kind is CarrierKind.PROMOTION_CODE or value.startswith("ptc_") else value.lower()
+    is_id = kind is CarrierKind.PROMOTION_CODE or value.startswith(("ptc_", "promo_"))
+    return value if is_id else value.lower()
 
 
 def undone_mark(kind: CarrierKind, code: str, at: int) -> Mark:

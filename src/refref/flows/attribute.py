@@ -9,7 +9,7 @@ from refref.core.facts import CarrierKind
 from refref.core.refusals import Refused
 from refref.db import bonds, setup
 from refref.db.pool import Connection
-from refref.flows.told_events import store_told, telling_instant
+from refref.flows.told_events import EARLIEST_CLICK, store_told, telling_instant
 from refref.ids import new_id
 from refref.told import ToldReferral
 
@@ -36,7 +36,7 @@ async def attribute_customer(
     `kind` is signup (the merchant's application told it) or manual (a person bound it, which comes before all other
     evidence). `ip_hash`: of the customer's network address, see `ip_hashes`. Payments since the click, or since a day
     before now, are rewarded under the terms of their day.
-    Raises Refused: invalid_customer, unknown_code, click_in_future.
+    Raises Refused: invalid_customer, unknown_code, click_in_future, invalid_instant.
     """
     if not _CUSTOMER.fullmatch(stripe_customer_id):
         raise Refused("invalid_customer", "Give a Stripe customer id (cus_…).", "stripe_customer_id")
@@ -46,6 +46,8 @@ async def attribute_customer(
     there = now + await setup.clock_ahead_s(tx, organization_id, connection_id)
     if clicked_at is not None and clicked_at > there:
         raise Refused("click_in_future", "The click cannot lie in the future.", "clicked_at")
+    if clicked_at is not None and clicked_at < EARLIEST_CLICK:
+        raise Refused("invalid_instant", "The click cannot lie before 2000.", "clicked_at")
     known = await bonds.customer_facts(tx, organization_id, connection_id, [stripe_customer_id])
     is_again, told_at = telling_instant(known.get(stripe_customer_id), kind, code, there)
     told = ToldReferral(

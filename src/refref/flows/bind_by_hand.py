@@ -5,19 +5,21 @@ Writes told events, which come before all that Stripe tells. A preview writes no
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from refref.core.attribution import CodeOwner
 from refref.core.bonds_file import Bond, BondFault, refused_bonds
-from refref.core.facts import CarrierKind, Fact
+from refref.core.facts import Carrier, CarrierKind, Fact
 from refref.core.money_preview import MoneyPreview, StillNothing, money_changes, money_totals
 from refref.core.refusals import Refused
 from refref.core.scopes import absorb
 from refref.core.told_carriers import TOLD_KINDS, code_key, present_carriers
 from refref.db import audit, bonds, books, facts, setup
-from refref.db.pool import Connection
+from refref.db.pool import Connection, lock_books
 from refref.flows.settle import difference
-from refref.flows.told_events import store_told, telling_instant
+from refref.flows.told_events import EARLIEST_CLICK, store_told, telling_instant
 from refref.ids import new_id
 from refref.told import Told, ToldReferral, ToldUndoing, fact_of
 
@@ -36,17 +38,20 @@ async def bind_customers(
 ) -> int:
     """Bind each customer to whoever owns its code, or none of them; returns how many.
 
-    Payments since the click, or since a day before now, are rewarded under the terms of their day. Raises Refused:
-    invalid_bonds (naming line and column, or the field), reason_required.
+    Payments since the click, or since a day before now, are rewarded under the terms of their day. What was bound by
+    hand before in the same program is replaced; saying the same again changes nothing. Raises Refused: invalid_bonds
+    (naming line and column, or the field), reason_required.
     """
     reason = checked_reason(reason)
     there = now + await setup.clock_ahead_s(tx, organization_id, connection_id)
+    await lock_books(tx, connection_id)  # nobody else binds or takes back meanwhile
     told = await _told(tx, organization_id, connection_id, given, reason, actor, there)
     await store_told(tx, organization_id, connection_id, told, there)
     for item in told:
+        action = "referral.bound" if isinstance(item, ToldReferral) else "referral.undone"
         details = {"code": item.code, "reason": reason, "connection_id": connection_id}
-        await _note(tx, organization_id, "referral.bound", item.stripe_customer_id, details, actor, now)
-    return len(told)
+        await _note(tx, organization_id, action, item.stripe_customer_id, details, actor, now)
+    return len(given)
 
 
 async def preview_binding(
@@ -76,6 +81,7 @@ async def undo_binding(
     """
     reason = checked_reason(reason)
     there = now + await setup.clock_ahead_s(tx, organization_id, connection_id)
+    await lock_books(tx, connection_id)
     told = await _undoings(tx, organization_id, connection_id, customer, code, reason, actor, there)
     await store_told(tx, organization_id, connection_id, told, there)
     details = {"code": code, "reason": reason, "connection_id": connection_id}
@@ -120,39 +126,110 @@ async def _told(
     there: int,
 ) -> list[Told]:
     scope = (organization_id, connection_id)
-    named = await bonds.customers_named(tx, *scope, {_name(bond.customer) for bond in given})
-    keys = {code_key(CarrierKind.MANUAL, bond.code) for bond in given}
-    owners, _ = await setup.code_owners(tx, *scope, keys)
-    faults = [fault for bond in given for fault in _faults(bond, named, owners.keys(), there)]
+    named = await bonds.customers_named(tx, *scope, {_name(bond.customer) for bond in given if _is_text(bond.customer)})
+    known = await bonds.customer_facts(tx, *scope, {found[0] for found in named.values()})
+    by_hand = {customer_id: _by_hand(fact) for customer_id, fact in known.items()}
+    keys = {code_key(CarrierKind.MANUAL, bond.code) for bond in given if _is_text(bond.code)}
+    keys.update(code_key(carrier.kind, carrier.value) for own in by_hand.values() for carrier in own)
+    owners = {
+        key: owner for key, owner in (await setup.code_owners(tx, *scope, keys))[0].items()
+        if not key.startswith("rfl_")  # it names whom the customer is bound to now
+    }  # fmt: skip
+    faults: list[BondFault] = []
+    told: list[Told] = []
+    for bond in given:
+        found = list(_faults(bond, named, owners, there))
+        if not found:
+            customer_id = named[_name(bond.customer)][0]
+            bound = _Bound(customer_id, known.get(customer_id), by_hand.get(customer_id, ()), owners)
+            found = list(_tell(bond, bound, reason, actor, there, told))
+        faults.extend(found)
     faults.extend(_doubles(given, named))
     if faults:
         raise refused_bonds(sorted(faults, key=lambda fault: fault.line))
-    ids = {bond: named[_name(bond.customer)][0] for bond in given}
-    known = await bonds.customer_facts(tx, *scope, set(ids.values()))
-    told: list[Told] = []
-    for bond, customer_id in ids.items():
-        is_again, told_at = telling_instant(known.get(customer_id), CarrierKind.MANUAL, bond.code, there)
-        told.append(
-            ToldReferral(
-                id=new_id("told"),
-                stripe_customer_id=customer_id,
-                code=bond.code,
-                kind=CarrierKind.MANUAL,
-                told_at=told_at,
-                actor=actor,
-                clicked_at=bond.clicked_at,
-                reason=reason,
-                is_again=is_again,
-            )
-        )
     return told
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A customer as it stands: what is known of it, and what people bound by hand and did not take back."""
+
+    stripe_customer_id: str
+    fact: Fact | None
+    by_hand: Sequence[Carrier]
+    owners: Mapping[str, CodeOwner]
+
+
+def _by_hand(fact: Fact) -> list[Carrier]:
+    return [
+        present.carrier
+        for present in present_carriers(fact)
+        if present.carrier.kind is CarrierKind.MANUAL and not present.is_undone
+    ]
+
+
+def _tell(bond: Bond, bound: _Bound, reason: str, actor: str, there: int, told: list[Told]) -> Iterator[BondFault]:
+    """Add what is to be told of one customer, nothing where it was told already; else the fault."""
+    key = code_key(CarrierKind.MANUAL, bond.code)
+    owner = bound.owners[key]
+    replaced = [
+        carrier
+        for carrier in bound.by_hand
+        if (own := bound.owners.get(code_key(carrier.kind, carrier.value))) and own.program_id == owner.program_id
+    ]
+    if any(
+        code_key(carrier.kind, carrier.value) == key and bond.clicked_at in (None, carrier.clicked_at)
+        for carrier in replaced
+    ):
+        return
+    if owner.deactivated_at is not None and owner.deactivated_at <= there:
+        sentence = "that code was ended or its participant is paused, so it binds nobody. Give another, or resume them."
+        yield BondFault(bond.line, "code", sentence)
+        return
+    customer_id = bound.stripe_customer_id
+    undone = [_undoing(customer_id, carrier, reason, actor, there) for carrier in replaced]
+    told.extend(undone)
+    is_again, told_at = telling_instant(bound.fact, CarrierKind.MANUAL, bond.code, there)
+    told_at = max([told_at, *(item.told_at + 1 for item in undone)])
+    told.append(
+        ToldReferral(
+            id=new_id("told"),
+            stripe_customer_id=customer_id,
+            code=bond.code,
+            kind=CarrierKind.MANUAL,
+            told_at=told_at,
+            actor=actor,
+            clicked_at=bond.clicked_at,
+            reason=reason,
+            is_again=is_again or any(code_key(item.kind, item.code) == key for item in undone),
+        )
+    )
+
+
+def _undoing(customer_id: str, carrier: Carrier, reason: str, actor: str, there: int) -> ToldUndoing:
+    return ToldUndoing(
+        id=new_id("told"),
+        stripe_customer_id=customer_id,
+        code=carrier.value,
+        kind=carrier.kind,
+        told_at=max(there, carrier.seen_at),
+        actor=actor,
+        reason=reason,
+    )
+
+
+def _is_text(given: str) -> bool:
+    """Whether it can be looked for: neither a null nor half a character is in it."""
+    return given.isprintable()
 
 
 def _name(customer: str) -> str:
     return customer.lower() if "@" in customer else customer
 
 
-def _faults(bond: Bond, named: dict[str, list[str]], codes: Collection[str], there: int) -> Iterator[BondFault]:
+def _faults(
+    bond: Bond, named: Mapping[str, list[str]], owners: Mapping[str, CodeOwner], there: int
+) -> Iterator[BondFault]:
     found = named.get(_name(bond.customer), [])
     if not found:
         sentence = "this connection knows no such customer. Give the Stripe id (cus_…) or the e-mail of one it knows."
@@ -160,13 +237,15 @@ def _faults(bond: Bond, named: dict[str, list[str]], codes: Collection[str], the
     elif len(found) > 1:
         sentence = f"{len(found)} customers have this address: name one by its id ({', '.join(found[:3])})."
         yield BondFault(bond.line, "customer", sentence)
-    if code_key(CarrierKind.MANUAL, bond.code) not in codes:
+    if code_key(CarrierKind.MANUAL, bond.code) not in owners:
         yield BondFault(bond.line, "code", "no participant of this connection has that code.")
     if bond.clicked_at is not None and bond.clicked_at > there:
         yield BondFault(bond.line, "clicked_at", "the click cannot lie in the future.")
+    if bond.clicked_at is not None and bond.clicked_at < EARLIEST_CLICK:
+        yield BondFault(bond.line, "clicked_at", "the click cannot lie before 2000.")
 
 
-def _doubles(given: Sequence[Bond], named: dict[str, list[str]]) -> Iterator[BondFault]:
+def _doubles(given: Sequence[Bond], named: Mapping[str, list[str]]) -> Iterator[BondFault]:
     first: dict[str, int] = {}
     for bond in given:
         for customer_id in named.get(_name(bond.customer), [])[:1]:
@@ -186,7 +265,8 @@ async def _undoings(
     there: int,
 ) -> list[Told]:
     scope = (organization_id, connection_id)
-    found = (await bonds.customers_named(tx, *scope, [_name(customer)])).get(_name(customer), [])
+    names = [_name(customer)] if _is_text(customer) else []
+    found = (await bonds.customers_named(tx, *scope, names)).get(_name(customer), [])
     if len(found) != 1:
         sentence = "Several customers have this address: name one by its id." if found else "There is no such customer."
         raise refused_bonds([BondFault(0, "customer", sentence)])
@@ -194,28 +274,17 @@ async def _undoings(
     carriers = [] if known is None else _told_carriers(known, code)
     if not carriers:
         raise Refused("not_told", "Nobody told this code of this customer, or it was taken back already.", "code")
-    return [
-        ToldUndoing(
-            id=new_id("told"),
-            stripe_customer_id=found[0],
-            code=code,
-            kind=kind,
-            told_at=max(there, seen_at),
-            actor=actor,
-            reason=reason,
-        )
-        for kind, seen_at in carriers
-    ]
+    return [_undoing(found[0], carrier, reason, actor, there) for carrier in carriers]
 
 
-def _told_carriers(customer: Fact, code: str) -> list[tuple[CarrierKind, int]]:
-    latest: dict[CarrierKind, int] = {}
+def _told_carriers(customer: Fact, code: str) -> list[Carrier]:
+    latest: dict[CarrierKind, Carrier] = {}
     for present in present_carriers(customer):
         carrier = present.carrier
         is_it = carrier.kind in TOLD_KINDS and code_key(carrier.kind, carrier.value) == code_key(carrier.kind, code)
-        if is_it and not present.is_undone:
-            latest[carrier.kind] = max(carrier.seen_at, latest.get(carrier.kind, 0))
-    return sorted(latest.items())
+        if is_it and not present.is_undone and carrier.seen_at >= latest.get(carrier.kind, carrier).seen_at:
+            latest[carrier.kind] = carrier
+    return [latest[kind] for kind in sorted(latest)]
 
 
 async def _preview(

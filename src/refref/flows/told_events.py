@@ -14,6 +14,9 @@ from refref.flows.settle import Incoming, settle
 from refref.told import Told, encode_told, fact_of
 
 
+EARLIEST_CLICK = 946_684_800  # the year 2000: before it there was nobody to click
+
+
 def telling_instant(customer: Fact | None, kind: CarrierKind, code: str, there: int) -> tuple[bool, int]:
     """Whether this was told and taken back before, and the instant of telling it now: after the taking back."""
     undone = None if customer is None else undone_at(customer, kind, code)
@@ -24,6 +27,8 @@ async def store_told(
     tx: Connection, organization_id: str, connection_id: str, told: Sequence[Told], there: int
 ) -> None:
     """Store what was told and settle it; `there` is now by the connection's clock."""
+    if not told:
+        return
     mode = await setup.mode_of(tx, organization_id, connection_id)
     arrivals = [
         Arrival(
