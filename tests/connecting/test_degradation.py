@@ -13,13 +13,15 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from connecting.town import ENOUGH, OWNER, Town, delivering, in_town, served
-from refref.connecting.endpoints import repair_webhooks
+from refref.connecting.endpoints import end_connection, repair_webhooks
 from refref.connecting.keys import check_permissions, exchange_key
 from refref.connecting.watch import check_connection, check_due
 from refref.core.connection_health import PROBLEMS, judge_account, judge_refusal, status_of
+from refref.db.connection_health import organizations_to_mail
 from refref.db.needs import OpenNeed, ask
 from refref.db.pool import Database
 from refref.flows import accounts
+from refref.flows.connection_health import record_health
 from refref.sandbox.deliveries import sign
 from refref.settings import MailServer, MasterKey
 from refref.stripe.client import API_VERSION
@@ -310,3 +312,54 @@ async def add_people(database: Database, organization_id: str) -> None:
                 actor="system",
                 now=datetime.now(UTC),
             )
+
+
+def test_our_own_version_is_no_problem_and_ends_one(database: str) -> None:
+    """As after an upgrade of RefRef: the repair makes an endpoint of the new version."""
+
+    async def story(town: Town) -> None:
+        made = await town.connect()
+        endpoint = await repair_webhooks(town.desk, town.acting, made.connection_id)
+        assert endpoint.review.endpoint is not None
+        secret = town.sb.find("webhook_endpoint", endpoint.review.endpoint.stripe_endpoint_id)["_secret"]
+        versions = ("2024-06-20", API_VERSION, "2024-06-20", API_VERSION)
+        seen = []
+        for number, version in enumerate(versions):
+            await deliver(town, made.connection_id, secret, f"evt_{number}", version)
+            await check_connection(town.desk, town.acting, made.connection_id)
+            seen.append(await town.open_codes(made.connection_id))
+        assert seen == [set(), set(), {"version_changed"}, set()]
+
+    in_town(database, story)
+
+
+def test_what_is_ended_while_stripe_is_asked_stays_ended(database: str) -> None:
+    async def story(town: Town) -> None:
+        key = town.key()
+        made = await town.connect(key)
+        before = await town.connection(made.connection_id)  # as a check has read it that now waits for Stripe
+        town.sb.revoke_key(key)
+        await end_connection(town.desk, town.acting, made.connection_id)
+        refused = judge_refusal("key", "api_key_expired")
+        async with town.database.tenant(town.organization_id) as tx:
+            after = await record_health(tx, before, refused, actor="system", now=town.acting.now)
+        assert after.status == "disabled"
+        assert (await town.connection(made.connection_id)).status == "disabled"
+        assert await town.open_codes(made.connection_id) == set()
+
+    in_town(database, story)
+
+
+def test_the_end_of_a_connection_ends_its_problems(database: str) -> None:
+    async def story(town: Town) -> None:
+        key = town.key()
+        made = await town.connect(key)
+        town.sb.revoke_key(key)
+        await check_connection(town.desk, town.acting, made.connection_id)
+        assert await town.open_codes(made.connection_id) == {"key_refused"}
+        await end_connection(town.desk, town.acting, made.connection_id)
+        assert await town.open_codes(made.connection_id) == set()
+        async with town.database.plain() as connection:
+            assert await organizations_to_mail(connection) == []
+
+    in_town(database, story)

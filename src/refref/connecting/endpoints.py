@@ -13,7 +13,7 @@ from refref.connecting.access import Acting, Desk, NoAccess, open_gateway, platf
 from refref.core.connection_health import Health
 from refref.core.endpoint_review import Endpoint, EndpointReview, is_public, review_endpoint
 from refref.core.refusals import Refused
-from refref.db.connections import StripeConnection
+from refref.db.connections import StripeConnection, lock_connection
 from refref.flows.connection_health import keep_check, record_health
 from refref.flows.connections import add_webhook_secret, disconnect, require_connection
 from refref.flows.webhook_endpoints import (
@@ -67,27 +67,37 @@ async def repair_webhooks(
         raise Refused(
             "no_public_address",
             f"Stripe cannot reach {desk.base_url}. Set REFREF_BASE_URL to the https address that the world sees, or "
-            "let RefRef ask Stripe for events (polling).",
+            "let RefRef ask Stripe for events: page History, or PUT /v1/event_poll (polling).",
         )
     try:
         seen = await _look(desk, acting, connection, situation, gateway)
-        found = seen.review.endpoint
-        if found is None or roll_secret or seen.review.must_be_replaced:
-            made = await _make(desk, acting, connection, situation, gateway)
-            if found is not None and found.stripe_endpoint_id != made.stripe_endpoint_id:
-                await _delete(desk, acting, connection, gateway, found)
-        elif seen.review.findings:
-            mended = await endpoints.update_endpoint(gateway, found.stripe_endpoint_id, situation.wanted)
-            await _note(desk, acting, connection, "repair", mended)
-        for double in seen.review.doubles:
-            await _delete(desk, acting, connection, gateway, double)
-        async with desk.database.tenant(acting.organization_id) as tx:
-            situation = await endpoint_situation(tx, connection, desk.base_url, now=acting.now)
-        return await _look(desk, acting, connection, situation, gateway)
+        for _ in range(2):  # Stripe may repeat a day-old answer about an endpoint that is gone; then it is made anew
+            await _mend(desk, acting, seen, gateway, roll_secret=roll_secret)
+            async with desk.database.tenant(acting.organization_id) as tx:
+                situation = await endpoint_situation(tx, connection, desk.base_url, now=acting.now)
+            seen = await _look(desk, acting, connection, situation, gateway)
+            if seen.review.endpoint is not None:
+                break
+        return seen
     except StripeFailure as failure:
         raise refusal_of(failure) from failure
     finally:
         await gateway.close()
+
+
+async def _mend(
+    desk: Desk, acting: Acting, seen: ReviewedEndpoint, gateway: StripeGateway, *, roll_secret: bool
+) -> None:
+    connection, situation, found = seen.connection, seen.situation, seen.review.endpoint
+    if found is None or roll_secret or seen.review.must_be_replaced:
+        made = await _make(desk, acting, connection, situation, gateway)
+        if found is not None and found.stripe_endpoint_id != made.stripe_endpoint_id:
+            await _delete(desk, acting, connection, gateway, found)
+    elif seen.review.findings:
+        mended = await endpoints.update_endpoint(gateway, found.stripe_endpoint_id, situation.wanted)
+        await _note(desk, acting, connection, "repair", mended)
+    for double in seen.review.doubles:
+        await _delete(desk, acting, connection, gateway, double)
 
 
 async def end_connection(desk: Desk, acting: Acting, connection_id: str) -> tuple[StripeConnection, str | None]:
@@ -123,13 +133,16 @@ async def _take_endpoints_away(desk: Desk, acting: Acting, connection: StripeCon
             gateway = await open_gateway(tx, desk.vault, connection)
         except NoAccess:
             return f"If an endpoint sends to {situation.wanted.url}, delete it in the Dashboard."
+    left = []
     try:
         for row in await endpoints.list_endpoints(gateway):
             if row.connection_id == connection.connection_id:
                 await _delete(desk, acting, connection, gateway, row)
+            elif row.url == situation.wanted.url:
+                left.append(row.stripe_endpoint_id)
     finally:
         await gateway.close()
-    return None
+    return f"Delete the endpoint that was made by hand in the Dashboard: {', '.join(left)}." if left else None
 
 
 async def _enter(
@@ -177,6 +190,10 @@ async def _make(
 ) -> Endpoint:
     made = await endpoints.create_endpoint(gateway, situation.wanted, situation.newest_endpoint_id)
     async with desk.database.tenant(acting.organization_id) as tx:
+        await lock_connection(tx, acting.organization_id, connection.connection_id)
+        now_held = await endpoint_situation(tx, connection, desk.base_url, now=acting.now)
+        if made.endpoint.stripe_endpoint_id in now_held.known_endpoint_ids:
+            return made.endpoint  # another tab asked for the same at the same time, and has stored it
         await add_webhook_secret(
             tx,
             desk.vault,

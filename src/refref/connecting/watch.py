@@ -59,7 +59,8 @@ async def check_connection(desk: Desk, acting: Acting, connection_id: str) -> St
         after = await record_health(tx, connection, health, actor=acting.actor, now=acting.now)
     if after.status != connection.status:
         log.warning("connection changed", connection_id=connection_id, status=after.status, found=list(health.found))
-    if after.status == "active" and connection.access == "key" and situation.known_endpoint_ids and gateway is not None:
+    is_set_up = bool(situation.known_endpoint_ids) or situation.has_given_secret
+    if after.status == "active" and connection.access == "key" and is_set_up and gateway is not None:
         try:
             await review_webhooks(desk, acting, connection_id)
         except Refused as refused:

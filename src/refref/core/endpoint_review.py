@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 # Every set-up has them; without one of these sales or renewals are lost.
 BASIC_EVENTS = (
@@ -67,8 +69,17 @@ class EndpointReview:
 
 def is_public(url: str) -> bool:
     """Whether Stripe can reach an address from outside; a loopback one only a sandbox on this machine can."""
-    host = _authority(url).rpartition("@")[2].partition(":")[0]
-    return url.startswith("https://") and "." in host and not host.endswith((".localhost", ".local", ".internal"))
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    if parts.scheme != "https":
+        return False
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:  # a name
+        return "." in host and not host.endswith((".localhost", ".local", ".internal"))
 
 
 def review_endpoint(
@@ -84,11 +95,7 @@ def review_endpoint(
         key=lambda row: (row.stripe_endpoint_id not in known_endpoint_ids, row.url != wanted.url, not row.is_enabled)
     )
     if not ours:
-        astray = _astray(wanted, endpoints)
-        if astray is None:
-            sentence = "Stripe has no webhook endpoint for this connection: nothing arrives."
-            return EndpointReview(None, (), (EndpointFinding("no_endpoint", True, sentence),))
-        ours = [astray]
+        return EndpointReview(None, (), (_nothing_of_ours(wanted, endpoints),))
     found, doubles = ours[0], tuple(ours[1:])
     is_known = found.stripe_endpoint_id in known_endpoint_ids or (has_given_secret and found.connection_id is None)
     return EndpointReview(found, doubles, tuple(_findings(wanted, found, doubles, is_known=is_known)))
@@ -103,8 +110,9 @@ def _is_ours(row: Endpoint, wanted: Wanted) -> bool:
     return row.connection_id == wanted.connection_id or row.url == wanted.url
 
 
-def _astray(wanted: Wanted, endpoints: Sequence[Endpoint]) -> Endpoint | None:
-    """An endpoint that somebody made for RefRef, but with a wrong path: the same host, and nobody else's."""
+def _nothing_of_ours(wanted: Wanted, endpoints: Sequence[Endpoint]) -> EndpointFinding:
+    """What to say where no endpoint sends here. One with the same host may have been meant for RefRef, or may be that
+    of another program there: it is named, and never changed."""
     host = _authority(wanted.url)
     near = [
         row
@@ -112,7 +120,14 @@ def _astray(wanted: Wanted, endpoints: Sequence[Endpoint]) -> Endpoint | None:
         if _authority(row.url) == host and row.connection_id is None and not row.is_connect
         and "/stripe/webhooks/con_" not in row.url
     ]  # fmt: skip
-    return near[0] if near else None
+    if not near:
+        sentence = "Stripe has no webhook endpoint for this connection: nothing arrives."
+        return EndpointFinding("no_endpoint", True, sentence)
+    sentence = (
+        f"Nothing arrives: {near[0].url} is not the address of this connection. Let RefRef set its own endpoint up; "
+        "then delete that one in Stripe, unless another program needs it."
+    )
+    return EndpointFinding("wrong_url", True, sentence, tuple(row.stripe_endpoint_id for row in near))
 
 
 def _findings(

@@ -83,6 +83,16 @@ async def connection_by_id(tx: Connection, organization_id: str, connection_id: 
     return None if row is None else StripeConnection(**row)
 
 
+async def lock_connection(tx: Connection, organization_id: str, connection_id: str) -> StripeConnection | None:
+    """The connection as it is now; nobody else changes it or its secrets until the transaction ends."""
+    row = await tx.fetchrow(
+        f"select {_COLUMNS} from connection where organization_id = $1 and connection_id = $2 for no key update",  # noqa: S608 - a constant
+        organization_id,
+        connection_id,
+    )
+    return None if row is None else StripeConnection(**row)
+
+
 async def connections(
     tx: Connection, organization_id: str, *, before: str | None = None, limit: int = 100
 ) -> list[StripeConnection]:

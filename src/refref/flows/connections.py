@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from refref.core.connection_health import PROBLEMS
 from refref.core.refusals import Refused
-from refref.db import audit, catalog_syncs, connections, platform
+from refref.db import audit, catalog_syncs, connection_health, connections, platform
 from refref.db.connections import ConnectionSecret, StripeConnection
 from refref.db.pool import Connection
 from refref.flows.checks import check_name
@@ -100,7 +101,7 @@ async def add_webhook_secret(
     secret = check_webhook_secret(webhook_secret)
     if not timedelta() <= overlap <= MAX_OVERLAP:
         raise Refused("invalid_overlap", "The secret before may stay valid for 0 to 168 hours.", "overlap_hours")
-    connection = await require_connection(tx, organization_id, connection_id)
+    connection = await _hold(tx, organization_id, connection_id)
     before = await connections.valid_secrets(tx, organization_id, connection_id, "webhook", now)
     if any(_is_same(vault, old, secret) for old in before):
         raise Refused("webhook_secret_known", "The connection has this signing secret already.", "webhook_secret")
@@ -130,7 +131,7 @@ async def replace_api_key(
     account_mismatch, account_connected, invalid_api_key.
     """
     secret = check_api_key(api_key)
-    connection = await require_connection(tx, organization_id, connection_id)
+    connection = await _hold(tx, organization_id, connection_id)
     check_mode(connection.mode, secret)
     account = connection.stripe_account_id
     if stripe_account_id is not None and account not in (None, stripe_account_id):
@@ -162,13 +163,14 @@ async def disconnect(
 
     Raises Refused("unknown_connection").
     """
-    connection = await require_connection(tx, organization_id, connection_id)
+    connection = await _hold(tx, organization_id, connection_id)
     for kind in ("api_key", "webhook"):
         for old in await connections.valid_secrets(tx, organization_id, connection_id, kind, now):
             await connections.expire_secret(tx, organization_id, connection_id, old.secret_id, now)
     await platform.remove_account(tx, organization_id, connection_id)
     ended = replace(connection, status="disabled")
     await connections.update_access(tx, ended)
+    await connection_health.note_ended_problems(tx, organization_id, connection_id, sorted(PROBLEMS), now)
     await audit.record(tx, organization_id, at=now, actor=actor, action="connection.disconnect", subject=connection_id)
     return ended
 
@@ -259,14 +261,24 @@ async def require_connection(tx: Connection, organization_id: str, connection_id
     return found
 
 
+async def _hold(tx: Connection, organization_id: str, connection_id: str) -> StripeConnection:
+    """The connection, which nobody else changes meanwhile; raises Refused("unknown_connection")."""
+    await require_connection(tx, organization_id, connection_id)
+    held = await connections.lock_connection(tx, organization_id, connection_id)
+    assert held is not None
+    return held
+
+
 async def _refuse_double(tx: Connection, made: StripeConnection) -> None:
-    """One account in one mode is one connection, or every sale would count twice."""
+    """One account in one mode is one connection, or every sale would count twice; also of two that come at once."""
     assert made.stripe_account_id is not None
+    await platform.lock_account(tx, made.stripe_account_id, made.mode)
     same = await connections.connection_of_account(tx, made.organization_id, made.stripe_account_id, made.mode)
     if same is not None and same.connection_id != made.connection_id:
         raise Refused(
             "account_connected",
-            f"{made.stripe_account_id} is connected in {made.mode} mode already: change the key of “{same.name}”.",
+            f"{made.stripe_account_id} is connected in {made.mode} mode already: store the key at “{same.name}”"
+            f"{', which was ended and goes on with it' if same.status == 'disabled' else ''}.",
             "api_key",
         )
 

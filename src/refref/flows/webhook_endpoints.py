@@ -39,7 +39,7 @@ async def endpoint_situation(
             connection_id=connection.connection_id,
             url=f"{base_url}/stripe/webhooks/{connection.connection_id}",
             events=events_to_enable(custom_types=custom),
-            required=frozenset(name for name, row in REGISTRY.items() if row.is_required),
+            required=frozenset(name for name, row in REGISTRY.items() if row.is_required).union(custom),
             api_version=API_VERSION,
         ),
         known_endpoint_ids=frozenset(ids),
