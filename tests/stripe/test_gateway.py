@@ -122,13 +122,13 @@ def test_what_a_key_may_do_is_told_by_resource() -> None:
         return 200, {"object": "list", "data": [], "has_more": False}
 
     tried, asked = call(script, lambda gateway: try_permissions(gateway, with_writes=True))
-    assert tried.account_id is None
+    assert tried.account.account_id is None
     assert {name for name, trials in tried.trials.items() if trials.get("read") is Trial.REFUSED} == {"dispute"}
     assert tried.trials["customer"] == {"read": Trial.WORKS, "write": Trial.REFUSED}
     assert tried.trials["invoice"] == {"read": Trial.WORKS, "write": Trial.WORKS}
     assert len(asked) == len({path for path, _, _ in asked})  # each call once
     known, _ = call(lambda path, query: (200, {"id": "acct_1"}), lambda g: try_permissions(g, with_writes=False))
-    assert known.account_id == "acct_1"
+    assert known.account.account_id == "acct_1"
 
 
 def test_a_revoked_key_ends_the_trial() -> None:

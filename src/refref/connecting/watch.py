@@ -12,6 +12,7 @@ import structlog
 
 from refref.connecting.access import Acting, Desk, NoAccess, open_gateway
 from refref.connecting.endpoints import review_webhooks
+from refref.connecting.keys import check_permissions
 from refref.core.connection_health import UNKNOWN, Health, judge_account, judge_refusal
 from refref.core.refusals import Refused
 from refref.db import connection_health
@@ -59,6 +60,11 @@ async def check_connection(desk: Desk, acting: Acting, connection_id: str) -> St
         after = await record_health(tx, connection, health, actor=acting.actor, now=acting.now)
     if after.status != connection.status:
         log.warning("connection changed", connection_id=connection_id, status=after.status, found=list(health.found))
+    if after.status == "active" and gateway is not None and await _lacks_permission(desk, after):
+        try:
+            await check_permissions(desk, acting, connection_id, is_looked_at=False)
+        except Refused as refused:
+            log.info("permissions not tried", connection_id=connection_id, code=refused.code)
     is_set_up = bool(situation.known_endpoint_ids) or situation.has_given_secret
     if after.status == "active" and connection.access == "key" and is_set_up and gateway is not None:
         try:
@@ -68,9 +74,15 @@ async def check_connection(desk: Desk, acting: Acting, connection_id: str) -> St
     return after
 
 
+async def _lacks_permission(desk: Desk, connection: StripeConnection) -> bool:
+    async with desk.database.tenant(connection.organization_id) as tx:
+        still = await connection_health.open_problems(tx, connection.organization_id, connection.connection_id)
+    return any(problem.code == "permission_missing" for problem in still)
+
+
 async def _ask(gateway: StripeGateway, connection: StripeConnection) -> Health:
     try:
-        return judge_account(await read_account(gateway))
+        return judge_account((await read_account(gateway)).document)
     except StripeFailure as failure:
         if failure.failure is FailureClass.AUTH:
             return judge_refusal(connection.access, failure.code)

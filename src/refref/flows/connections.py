@@ -40,21 +40,30 @@ class NewConnection:
     api_base: str | None = None
 
 
-async def create_connection(
-    tx: Connection, vault: Vault, organization_id: str, given: NewConnection, *, actor: str, now: datetime
-) -> StripeConnection:
-    """Make a connection and seal its secrets. Raises Refused naming the field and the remedy."""
+def check_new_connection(given: NewConnection) -> NewConnection:
+    """What was given, in order and with its mode. Raises Refused naming the field and the remedy."""
     name = check_name(given.name, "name")
     api_key = check_api_key(given.api_key) if given.api_key else None
     webhook_secret = check_webhook_secret(given.webhook_secret) if given.webhook_secret else None
     mode = check_mode(given.mode, api_key)
+    account_id, api_base = check_account_id(given.stripe_account_id), check_api_base(given.api_base, mode)
+    return NewConnection(name, mode, api_key, webhook_secret, account_id, api_base)
+
+
+async def create_connection(
+    tx: Connection, vault: Vault, organization_id: str, given: NewConnection, *, actor: str, now: datetime
+) -> StripeConnection:
+    """Make a connection and seal its secrets; its key was tried before. Raises Refused naming the field and the
+    remedy."""
+    given = check_new_connection(given)
+    assert given.mode is not None
     made = StripeConnection(
         organization_id=organization_id,
         connection_id=new_id("connection"),
-        name=name,
-        mode=mode,
-        stripe_account_id=check_account_id(given.stripe_account_id),
-        api_base=check_api_base(given.api_base, mode),
+        name=given.name,
+        mode=given.mode,
+        stripe_account_id=given.stripe_account_id,
+        api_base=given.api_base,
         clock_ahead_s=0,
         status="active",
         created_at=now,
@@ -62,10 +71,10 @@ async def create_connection(
     if made.stripe_account_id is not None:
         await _refuse_double(tx, made)
     await connections.insert_connection(tx, made)
-    for kind, secret in (("api_key", api_key), ("webhook", webhook_secret)):
+    for kind, secret in (("api_key", given.api_key), ("webhook", given.webhook_secret)):
         if secret is not None:
             await connections.insert_secret(tx, _seal(vault, made, kind, secret, now))
-    if api_key is not None:
+    if given.api_key is not None:
         await catalog_syncs.insert_sync(tx, organization_id, made.connection_id, started_by=actor, started_at=now)
         await start_first_backfill(tx, made, now)
     await audit.record(
@@ -75,7 +84,11 @@ async def create_connection(
         actor=actor,
         action="connection.create",
         subject=made.connection_id,
-        details={"mode": mode, "has_api_key": api_key is not None, "has_webhook_secret": webhook_secret is not None},
+        details={
+            "mode": made.mode,
+            "has_api_key": given.api_key is not None,
+            "has_webhook_secret": given.webhook_secret is not None,
+        },
     )
     return made
 
@@ -127,17 +140,19 @@ async def replace_api_key(
 ) -> ConnectionSecret:
     """Use another Stripe key from now on; the old one ends, and what was refused is asked again.
 
-    `stripe_account_id`: whose key it is, where that was found out. Raises Refused: unknown_connection, mode_mismatch,
-    account_mismatch, account_connected, invalid_api_key.
+    `stripe_account_id`: whose key it is; None where Stripe did not tell, which only a connection without an account
+    can do with. Raises Refused: unknown_connection, mode_mismatch, account_mismatch, account_connected,
+    invalid_api_key.
     """
     secret = check_api_key(api_key)
     connection = await _hold(tx, organization_id, connection_id)
     check_mode(connection.mode, secret)
     account = connection.stripe_account_id
-    if stripe_account_id is not None and account not in (None, stripe_account_id):
+    if account not in (None, stripe_account_id):
+        whose = f"of {stripe_account_id}" if stripe_account_id else "of an account that Stripe does not tell"
         raise Refused(
             "account_mismatch",
-            f"This key is of {stripe_account_id}, the connection of {account}. Connect another account anew.",
+            f"This key is {whose}, the connection of {account}. Give a key of that account, or connect the other anew.",
             "api_key",
         )
     changed = replace(
@@ -154,6 +169,22 @@ async def replace_api_key(
     await _record_secret(tx, made, actor, now)
     await restore_connection(tx, changed, actor=actor, now=now)
     return made
+
+
+async def learn_account(tx: Connection, connection: StripeConnection, stripe_account_id: str | None) -> None:
+    """Note whose account a connection is, now that its key tells. Raises Refused: account_mismatch,
+    account_connected."""
+    held = await _hold(tx, connection.organization_id, connection.connection_id)
+    if stripe_account_id is None or held.stripe_account_id == stripe_account_id:
+        return
+    if held.stripe_account_id is not None:
+        raise Refused(
+            "account_mismatch",
+            f"The key is of {stripe_account_id}, not of {held.stripe_account_id}. Store a key of that account.",
+        )
+    learned = replace(held, stripe_account_id=stripe_account_id)
+    await _refuse_double(tx, learned)
+    await connections.update_access(tx, learned)
 
 
 async def disconnect(

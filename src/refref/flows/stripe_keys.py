@@ -16,18 +16,18 @@ MODES = ("test", "live")
 _API_KEY = re.compile(r"(?:sk|rk)_(test|live)_[A-Za-z0-9_]{6,250}")
 _WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]{8,250}")
 _ACCOUNT = re.compile(r"acct_[A-Za-z0-9]{4,60}")
-_WHERE_KEYS = "Dashboard > Developers > API keys > Create restricted key"
+WHERE_KEYS = "Dashboard > Developers > API keys > Create restricted key"
 
 
 def check_api_key(text: str) -> str:
     """A secret or restricted key; raises Refused("invalid_api_key")."""
     text = text.strip()
     if text.startswith("pk_"):
-        sentence = f"This is a publishable key. Give a restricted key, rk_…: {_WHERE_KEYS}."
+        sentence = f"This is a publishable key. Give a restricted key, rk_…: {WHERE_KEYS}."
     elif text.startswith("whsec_"):
         sentence = "This is a webhook signing secret. It belongs into the field for that."
     else:
-        sentence = f"A Stripe key begins with rk_test_, rk_live_, sk_test_ or sk_live_: {_WHERE_KEYS}."
+        sentence = f"A Stripe key begins with rk_test_, rk_live_, sk_test_ or sk_live_: {WHERE_KEYS}."
     if not _API_KEY.fullmatch(text):
         raise Refused("invalid_api_key", sentence, "api_key")
     return text
@@ -93,7 +93,7 @@ def check_api_base(text: str | None, mode: str) -> str | None:
 def key_warning(api_key: str | None) -> str | None:
     """What to tell somebody who gave more power than RefRef needs."""
     if api_key and api_key.strip().startswith("sk_live_"):
-        return f"This key may do everything in your Stripe account. A restricted key is enough: {_WHERE_KEYS}."
+        return f"This key may do everything in your Stripe account. A restricted key is enough: {WHERE_KEYS}."
     return None
 
 

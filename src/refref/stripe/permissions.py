@@ -6,8 +6,10 @@ Decides nothing: `core.permission_table` judges the outcome.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from refref.core.permission_table import PERMISSIONS, Trial
 from refref.stripe.client import Document, StripeGateway
@@ -15,30 +17,36 @@ from refref.stripe.errors import FailureClass, StripeFailure
 
 AT_ONCE = 5
 _NO_SUCH_ID = "refref_probe"  # Stripe checks the permission before it looks for the object
+_REFUSED_ON = re.compile(r"\bon account '(acct_[A-Za-z0-9]+)'")
+
+
+class AccountAnswer(NamedTuple):
+    """The account behind a key: the document (None where the key may not read it), and its id, which Stripe's refusal
+    names, too; None where neither tells."""
+
+    document: Document | None
+    account_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What a key can do: the account (None where the key may not read it), the trials by resource and read or write."""
+    """What a key can do: whose it is, and the trials by resource and read or write."""
 
-    account: Document | None
+    account: AccountAnswer
     trials: Mapping[str, Mapping[str, Trial]]
 
-    @property
-    def account_id(self) -> str | None:
-        """The account's id, where it is known."""
-        found = None if self.account is None else self.account.get("id")
-        return found if isinstance(found, str) else None
 
-
-async def read_account(gateway: StripeGateway) -> Document | None:
-    """The account behind a key; None where the key may not read it. Raises StripeFailure where no key of ours works."""
+async def read_account(gateway: StripeGateway) -> AccountAnswer:
+    """The account behind a key. Raises StripeFailure where no key of ours works."""
     try:
-        return await gateway.read("/v1/account")
+        document = await gateway.read("/v1/account")
     except StripeFailure as failure:
         if failure.failure is not FailureClass.PERMISSION:
             raise
-        return None
+        named = _REFUSED_ON.search(failure.message)
+        return AccountAnswer(None, named.group(1) if named else None)
+    told = document.get("id")
+    return AccountAnswer(document, told if isinstance(told, str) else None)
 
 
 async def try_permissions(gateway: StripeGateway, *, with_writes: bool) -> Tried:
