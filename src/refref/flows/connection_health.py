@@ -12,6 +12,7 @@ from refref.db import audit, connection_health, connections
 from refref.db.connection_health import CheckKind
 from refref.db.connections import StripeConnection
 from refref.db.pool import Connection
+from refref.stripe.client import API_VERSION
 
 CHECK_AGAIN = timedelta(minutes=15)
 
@@ -21,9 +22,14 @@ async def record_health(
 ) -> StripeConnection:
     """Note what was found and end what was looked for in vain; the connection with the status that follows.
 
-    What was refused while it was cut off is asked again when it is not any more.
+    What was refused while it was cut off is asked again when it is not any more. A connection that was ended while
+    Stripe was asked stays ended, and nothing is noted.
     """
     where = (connection.organization_id, connection.connection_id)
+    held = await connections.lock_connection(tx, *where)
+    if held is None or held.status == "disabled":
+        return replace(connection, status="disabled")
+    connection = held
     over = sorted(health.looked_for - health.found.keys())
     ended = await connection_health.note_ended_problems(tx, *where, over, now)
     begun = await connection_health.note_new_problems(tx, *where, health.found, now)
@@ -53,9 +59,11 @@ async def restore_connection(tx: Connection, connection: StripeConnection, *, ac
 
 
 async def record_version(tx: Connection, connection: StripeConnection, *, now: datetime) -> None:
-    """Note it when Stripe began to send another API version."""
+    """Note it when Stripe began to send another API version, and that it is over when it sends ours."""
     noted, newest = await connection_health.note_version(tx, connection.organization_id, connection.connection_id)
-    if noted is not None and newest is not None and noted != newest:
+    if newest == API_VERSION:  # the one that is asked for, as after a repair
+        await record_health(tx, connection, Health({}, frozenset({"version_changed"})), actor="system", now=now)
+    elif noted is not None and newest is not None and noted != newest:
         found = {"version_changed": f"{noted} to {newest}"}
         await record_health(tx, connection, Health(found, frozenset()), actor="system", now=now)
 
