@@ -115,11 +115,10 @@ async def bind_by_hand(call: Writing, body: BoundBondsIn) -> Response:
     """Bind customers by hand, before all other evidence: all of them, or none where one line is at fault."""
 
     async def run(tx: Connection) -> BoundOut:
-        connection = await call.connection(tx, body.connection_id)
+        own = await call.books(tx, body.connection_id)
         count = await bind_customers(
             tx,
-            call.organization_id,
-            connection.connection_id,
+            *own,
             body.bonds(),
             reason=body.reason,
             actor=call.actor,
@@ -134,10 +133,8 @@ async def bind_by_hand(call: Writing, body: BoundBondsIn) -> Response:
 async def preview_bind_by_hand(call: Reading, body: BondsIn) -> MoneyPreviewOut:
     """What binding these customers would do to rewards; nothing is written."""
     async with call.transaction() as tx:
-        connection = await call.connection(tx, body.connection_id)
-        found = await preview_binding(
-            tx, call.organization_id, connection.connection_id, body.bonds(), now=int(call.now.timestamp())
-        )
+        own = await call.books(tx, body.connection_id)
+        found = await preview_binding(tx, *own, body.bonds(), now=int(call.now.timestamp()))
     return present_preview(found)
 
 
@@ -146,11 +143,10 @@ async def undo_by_hand(call: Writing, body: UndoneIn) -> Response:
     """Take back what was told of a customer with this code; what Stripe told counts again."""
 
     async def run(tx: Connection) -> UndoneOut:
-        connection = await call.connection(tx, body.connection_id)
+        own = await call.books(tx, body.connection_id)
         await undo_binding(
             tx,
-            call.organization_id,
-            connection.connection_id,
+            *own,
             customer=body.customer,
             code=body.code,
             reason=body.reason,
@@ -166,11 +162,10 @@ async def undo_by_hand(call: Writing, body: UndoneIn) -> Response:
 async def preview_undo_by_hand(call: Reading, body: UndoingIn) -> MoneyPreviewOut:
     """What taking it back would do to rewards; nothing is written."""
     async with call.transaction() as tx:
-        connection = await call.connection(tx, body.connection_id)
+        own = await call.books(tx, body.connection_id)
         found = await preview_undoing(
             tx,
-            call.organization_id,
-            connection.connection_id,
+            *own,
             customer=body.customer,
             code=body.code,
             now=int(call.now.timestamp()),

@@ -30,12 +30,10 @@ from refref.web.api.models import (
     present_reward,
     present_totals,
 )
-from refref.web.api.paging import Cursor, Limit, PageOf, present_page
+from refref.web.api.paging import Cursor, Limit, PageOf, Search, present_page
 from refref.web.api.schema import operation_id
 
 router = APIRouter(prefix="/v1", tags=["books"], generate_unique_id_function=operation_id)
-
-Search = Annotated[str | None, Query(max_length=200)]
 
 
 class NewReferralIn(BaseModel):
@@ -65,11 +63,10 @@ async def list_customers(
 ) -> PageOf[CustomerOut]:
     """Stripe customers with what they paid and who referred them."""
     async with call.transaction() as tx:
-        connection = await call.connection(tx, connection_id)
+        own = await call.books(tx, connection_id)
         page = await reports.customers_page(
             tx,
-            call.organization_id,
-            connection.connection_id,
+            *own,
             is_referred=is_referred,
             search=search,
             cursor=cursor,
@@ -82,8 +79,8 @@ async def list_customers(
 async def get_customer(call: Reading, stripe_customer_id: str, connection_id: str | None = None) -> CustomerOut:
     """One customer."""
     async with call.transaction() as tx:
-        connection = await call.connection(tx, connection_id)
-        found = await reports.customer_by_id(tx, call.organization_id, connection.connection_id, stripe_customer_id)
+        own = await call.books(tx, connection_id)
+        found = await reports.customer_by_id(tx, *own, stripe_customer_id)
     if found is None:
         raise Refused("unknown_customer", "The connection knows no customer with this id.", "stripe_customer_id")
     return CustomerOut.model_validate(found)
@@ -103,11 +100,10 @@ async def list_referrals(
 ) -> PageOf[ReferralOut]:
     """Who referred whom, and how we know."""
     async with call.transaction() as tx:
-        connection = await call.connection(tx, connection_id)
+        own = await call.books(tx, connection_id)
         page = await reports.referrals_page(
             tx,
-            call.organization_id,
-            connection.connection_id,
+            *own,
             status=status,
             participant_id=participant_id,
             program_id=program_id,
@@ -124,8 +120,7 @@ async def create_referral(call: Writing, body: NewReferralIn) -> Response:
     """Bind a Stripe customer to whoever referred it. Answers with the customer's referrals, at most one per program."""
 
     async def run(tx: Connection) -> PageOf[ReferralOut]:
-        connection = await call.connection(tx, body.connection_id)
-        own = (call.organization_id, connection.connection_id)
+        own = await call.books(tx, body.connection_id)
         await attribute_customer(
             tx,
             *own,
@@ -138,9 +133,7 @@ async def create_referral(call: Writing, body: NewReferralIn) -> Response:
             actor=call.actor,
             now=int(call.now.timestamp()),
         )
-        page = await reports.referrals_page(
-            tx, call.organization_id, connection.connection_id, referee_id=body.stripe_customer_id
-        )
+        page = await reports.referrals_page(tx, *own, referee_id=body.stripe_customer_id)
         return present_page(page, ReferralOut.model_validate)
 
     return await call.write(201, run)
@@ -162,11 +155,10 @@ async def list_rewards(
 ) -> PageOf[RewardOut]:
     """Rewards, the latest payment first."""
     async with call.transaction() as tx:
-        connection = await call.connection(tx, connection_id)
+        own = await call.books(tx, connection_id)
         page = await reports.rewards_page(
             tx,
-            call.organization_id,
-            connection.connection_id,
+            *own,
             status=status,
             participant_id=participant_id,
             program_id=program_id,
@@ -206,11 +198,10 @@ async def list_decisions(
 ) -> PageOf[DecisionOut]:
     """Payments with what was decided about each, in each program."""
     async with call.transaction() as tx:
-        connection = await call.connection(tx, connection_id)
+        own = await call.books(tx, connection_id)
         page = await reports.decisions_page(
             tx,
-            call.organization_id,
-            connection.connection_id,
+            *own,
             outcome=outcome,
             reason=reason,
             program_id=program_id,

@@ -62,6 +62,10 @@ class Call:
         sentence = "There are several connections: name one." if known else "There is no connection yet: make one."
         raise Refused("connection_required", sentence, "connection_id")
 
+    async def books(self, tx: Connection, connection_id: str | None) -> tuple[str, str]:
+        """Whose books the call is about: the ids of the organization and of the connection, found as above."""
+        return self.organization_id, (await self.connection(tx, connection_id)).connection_id
+
 
 @dataclass(frozen=True, slots=True)
 class WriteCall(Call):

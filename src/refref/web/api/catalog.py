@@ -105,10 +105,9 @@ async def search_catalog(
 ) -> CatalogOut:
     """Products with their prices, coupons and promotion codes, in order of name."""
     async with call.transaction() as tx:
-        found_connection = await call.connection(tx, connection_id)
-        where = (call.organization_id, found_connection.connection_id)
-        found = await catalog.search_catalog(tx, *where, search, limit=limit, include_inactive=include_inactive)
-        sync = await catalog_syncs.latest_sync(tx, *where)
+        own = await call.books(tx, connection_id)
+        found = await catalog.search_catalog(tx, *own, search, limit=limit, include_inactive=include_inactive)
+        sync = await catalog_syncs.latest_sync(tx, *own)
     return present_catalog(found, sync)
 
 
@@ -116,8 +115,8 @@ async def search_catalog(
 async def get_catalog_sync(call: Reading, connection_id: ConnectionId = None) -> CatalogSyncOut | None:
     """The newest full reading of the catalogue; null: never."""
     async with call.transaction() as tx:
-        found = await call.connection(tx, connection_id)
-        sync = await catalog_syncs.latest_sync(tx, call.organization_id, found.connection_id)
+        own = await call.books(tx, connection_id)
+        sync = await catalog_syncs.latest_sync(tx, *own)
     return None if sync is None else CatalogSyncOut.model_validate(sync)
 
 
@@ -126,8 +125,8 @@ async def sync_catalog(call: Writing, body: SyncIn) -> Response:
     """Have the whole catalogue read from Stripe, unless that is going on."""
 
     async def run(tx: Connection) -> CatalogSyncOut:
-        found = await call.connection(tx, body.connection_id)
-        sync = await start_sync(tx, call.organization_id, found.connection_id, actor=call.actor, now=call.now)
+        own = await call.books(tx, body.connection_id)
+        sync = await start_sync(tx, *own, actor=call.actor, now=call.now)
         return CatalogSyncOut.model_validate(sync)
 
     return await call.write(202, run)

@@ -103,10 +103,8 @@ async def try_custom_event(call: Reading, body: TryIn) -> TriedOut:
         given = msgspec.json.encode(body.event) if body.event is not None else _sample(body.sample or "")
         return TriedOut(tried=[present_tried(flow.try_custom_event(terms, body.event_id, given))])
     async with call.transaction() as tx:
-        connection = await call.connection(tx, body.connection_id)
-        tried = await flow.try_on_stored_events(
-            tx, call.organization_id, connection.connection_id, terms, body.event_id, limit=body.limit
-        )
+        own = await call.books(tx, body.connection_id)
+        tried = await flow.try_on_stored_events(tx, *own, terms, body.event_id, limit=body.limit)
     return TriedOut(tried=[present_tried(item) for item in tried])
 
 
@@ -121,8 +119,8 @@ async def list_samples(
     known = sample_events()
     wanted = list(known) if stripe_type is None else stripe_type
     async with call.transaction() as tx:
-        connection = await call.connection(tx, connection_id)
-        stored = await flow.recent_samples(tx, call.organization_id, connection.connection_id, wanted, limit=limit)
+        own = await call.books(tx, connection_id)
+        stored = await flow.recent_samples(tx, *own, wanted, limit=limit)
     rows = [
         SampleOut(
             source="stored",
@@ -141,8 +139,8 @@ async def list_samples(
 async def get_rereading(call: Reading, connection_id: ConnectionId = None) -> RereadingsOut:
     """How far stored events were read again for the custom events of published terms."""
     async with call.transaction() as tx:
-        connection = await call.connection(tx, connection_id)
-        rows = await flow.rereading_progress(tx, call.organization_id, connection.connection_id)
+        own = await call.books(tx, connection_id)
+        rows = await flow.rereading_progress(tx, *own)
     return RereadingsOut(types=[RereadingOut.model_validate(row) for row in rows])
 
 

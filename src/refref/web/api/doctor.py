@@ -99,10 +99,8 @@ async def repair(call: Writing, body: RepairIn) -> Response:
     """Mend a fault, where the doctor can; of traces of the past, say that their cause is mended."""
 
     async def run(tx: Connection) -> RepairedOut:
-        connection = await call.connection(tx, body.connection_id)
-        count = await repair_fault(
-            tx, call.organization_id, connection.connection_id, body.code, actor=call.actor, now=call.now
-        )
+        own = await call.books(tx, body.connection_id)
+        count = await repair_fault(tx, *own, body.code, actor=call.actor, now=call.now)
         return RepairedOut(code=body.code, repaired=count)
 
     return await call.write(200, run)

@@ -22,7 +22,7 @@ from refref.web.api.models import (
     ReplayedOut,
     StripeEventsOut,
 )
-from refref.web.api.paging import Cursor, Limit, PageOf, present_page
+from refref.web.api.paging import Cursor, Limit, PageOf, Search, present_page
 from refref.web.api.schema import operation_id
 
 router = APIRouter(prefix="/v1", tags=["events"], generate_unique_id_function=operation_id)
@@ -34,17 +34,16 @@ async def list_events(
     connection_id: str | None = None,
     state: Literal["pending", "parked", "done", "ignored", "quarantined"] | None = None,
     type: Annotated[str | None, Query(description="The beginning of the event type.")] = None,
-    search: Annotated[str | None, Query(max_length=200)] = None,
+    search: Search = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> PageOf[EventOut]:
     """Stripe's events as they arrived, with what became of each."""
     async with call.transaction() as tx:
-        connection = await call.connection(tx, connection_id)
+        own = await call.books(tx, connection_id)
         page = await reports.events_page(
             tx,
-            call.organization_id,
-            connection.connection_id,
+            *own,
             state=state,
             type_prefix=type,
             search=search,
@@ -58,8 +57,8 @@ async def list_events(
 async def get_event(call: Reading, stripe_event_id: str, connection_id: str | None = None) -> EventDetailOut:
     """One event with its body."""
     async with call.transaction() as tx:
-        connection = await call.connection(tx, connection_id)
-        found = await reports.event_by_id(tx, call.organization_id, connection.connection_id, stripe_event_id)
+        own = await call.books(tx, connection_id)
+        found = await reports.event_by_id(tx, *own, stripe_event_id)
     if found is None:
         raise _unknown_event()
     return EventDetailOut(body=json.loads(found.body), **_present(found.event).model_dump())
@@ -70,10 +69,8 @@ async def replay_parked_events(call: Writing, connection_id: str | None = None) 
     """Try every parked event of a connection again."""
 
     async def run(tx: Connection) -> ReplayedOut:
-        connection = await call.connection(tx, connection_id)
-        count = await replay_events(
-            tx, call.organization_id, connection.connection_id, event_ids=None, only_parked=True
-        )
+        own = await call.books(tx, connection_id)
+        count = await replay_events(tx, *own, event_ids=None, only_parked=True)
         return ReplayedOut(replayed=count)
 
     return await call.write(200, run)
@@ -84,10 +81,8 @@ async def replay_event(call: Writing, stripe_event_id: str, connection_id: str |
     """Settle an event again. Doing so changes nothing that was right."""
 
     async def run(tx: Connection) -> ReplayedOut:
-        connection = await call.connection(tx, connection_id)
-        count = await replay_events(
-            tx, call.organization_id, connection.connection_id, event_ids=[stripe_event_id], only_parked=False
-        )
+        own = await call.books(tx, connection_id)
+        count = await replay_events(tx, *own, event_ids=[stripe_event_id], only_parked=False)
         if count == 0:
             raise _unknown_event()
         return ReplayedOut(replayed=count)
@@ -120,8 +115,8 @@ async def list_stripe_events(
     if connection_id is None:
         return StripeEventsOut(data=list(events_to_enable()))
     async with call.transaction() as tx:
-        found = await call.connection(tx, connection_id)
-        custom = await custom_events.paths_by_type(tx, call.organization_id, found.connection_id)
+        own = await call.books(tx, connection_id)
+        custom = await custom_events.paths_by_type(tx, *own)
     return StripeEventsOut(data=list(events_to_enable(custom_types=custom)))
 
 

@@ -162,10 +162,8 @@ async def list_readings(
     """Backfills, reconciliations or statements of a connection."""
     before = before_id(cursor, "rdg")
     async with call.transaction() as tx:
-        found = await call.connection(tx, connection_id)
-        rows = await readings.readings_page(
-            tx, call.organization_id, found.connection_id, kind, call.now, before=before, limit=limit + 1
-        )
+        own = await call.books(tx, connection_id)
+        rows = await readings.readings_page(tx, *own, kind, call.now, before=before, limit=limit + 1)
     return present_rows(rows, limit, present_reading, lambda row: row.run.run_id)
 
 
@@ -249,8 +247,8 @@ async def list_movements(call: Reading, run_id: str, limit: Limit = 50, cursor: 
 async def get_event_poll(call: Reading, connection_id: ConnectionId = None) -> EventPollOut:
     """How the reading of Stripe's events list stands."""
     async with call.transaction() as tx:
-        found = await call.connection(tx, connection_id)
-        return EventPollOut.model_validate(await event_polls.poll_of(tx, call.organization_id, found.connection_id))
+        own = await call.books(tx, connection_id)
+        return EventPollOut.model_validate(await event_polls.poll_of(tx, *own))
 
 
 @router.put("/event_poll", response_model=EventPollOut)
@@ -258,10 +256,9 @@ async def set_event_poll(call: Writing, body: EventPollIn) -> Response:
     """Let the events list be the intake, for where no webhook can arrive; or only look after the webhooks."""
 
     async def run(tx: Connection) -> EventPollOut:
-        found = await call.connection(tx, body.connection_id)
-        ids = (call.organization_id, found.connection_id)
-        await choose_intake(tx, *ids, is_polling=body.is_intake, actor=call.actor, now=call.now)
-        return EventPollOut.model_validate(await event_polls.poll_of(tx, *ids))
+        own = await call.books(tx, body.connection_id)
+        await choose_intake(tx, *own, is_polling=body.is_intake, actor=call.actor, now=call.now)
+        return EventPollOut.model_validate(await event_polls.poll_of(tx, *own))
 
     return await call.write(200, run)
 

@@ -1,4 +1,4 @@
-"""Paging of the API: `limit` and `cursor` in, `data` and `next_cursor` out."""
+"""Lists of the API: `limit`, `cursor` and `search` in, `data` and `next_cursor` out."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ R = TypeVar("R")
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many rows at most.")]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.", max_length=500)]
+Search = Annotated[str | None, Query(max_length=200)]
 
 
 class PageOf(BaseModel, Generic[T]):

@@ -70,11 +70,10 @@ async def list_participants(
 ) -> PageOf[ParticipantOut]:
     """Participants with their codes and balances. `search`: name, e-mail, id or code."""
     async with call.transaction() as tx:
-        connection = await call.connection(tx, connection_id)
+        own = await call.books(tx, connection_id)
         page = await reports.participants_page(
             tx,
-            call.organization_id,
-            connection.connection_id,
+            *own,
             status=status,
             program_id=program_id,
             search=search,
@@ -224,10 +223,8 @@ async def list_balances(
 ) -> PageOf[ParticipantBalancesOut]:
     """What the ledger holds per participant and currency."""
     async with call.transaction() as tx:
-        connection = await call.connection(tx, connection_id)
-        page = await reports.participants_page(
-            tx, call.organization_id, connection.connection_id, cursor=cursor, limit=limit
-        )
+        own = await call.books(tx, connection_id)
+        page = await reports.participants_page(tx, *own, cursor=cursor, limit=limit)
     return present_page(page, _present_balances)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -16,7 +16,7 @@ from refref.db.reports import PayoutRow
 from refref.flows import payouts as flows
 from refref.web.api.call import Reading, Writing
 from refref.web.api.models import Amount, Out, amount
-from refref.web.api.paging import Cursor, Limit, PageOf, present_page
+from refref.web.api.paging import Cursor, Limit, PageOf, Search, present_page
 from refref.web.api.schema import operation_id
 
 router = APIRouter(prefix="/v1", tags=["payouts"], generate_unique_id_function=operation_id)
@@ -73,17 +73,16 @@ async def list_payouts(
     participant_id: str | None = None,
     program_id: str | None = None,
     currency: str | None = None,
-    search: Annotated[str | None, Query(max_length=200)] = None,
+    search: Search = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> PageOf[PayoutOut]:
     """Payouts, the latest recorded first, those undone included."""
     async with call.transaction() as tx:
-        connection = await call.connection(tx, connection_id)
+        own = await call.books(tx, connection_id)
         page = await reports.payouts_page(
             tx,
-            call.organization_id,
-            connection.connection_id,
+            *own,
             participant_id=participant_id,
             program_id=program_id,
             currency=currency,

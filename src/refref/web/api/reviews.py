@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -16,14 +16,13 @@ from refref.db.reports import ReviewRow
 from refref.flows import reviews as flows
 from refref.web.api.call import Reading, Writing
 from refref.web.api.models import Out, RewardOut, present_reward
-from refref.web.api.paging import Cursor, Limit, PageOf, present_page
+from refref.web.api.paging import Cursor, Limit, PageOf, Search, present_page
 from refref.web.api.schema import operation_id
 
 router = APIRouter(prefix="/v1", tags=["reviews"], generate_unique_id_function=operation_id)
 
 Hold = Literal["awaiting_approval", "fraud_hold"]
 Verdict = Literal["approved", "rejected"]
-Search = Annotated[str | None, Query(max_length=200)]
 
 
 class ReviewOut(Out):
@@ -98,11 +97,10 @@ async def list_approvals(
 ) -> PageOf[RewardOut]:
     """Rewards that wait for a person, the latest conversion first."""
     async with call.transaction() as tx:
-        connection = await call.connection(tx, connection_id)
+        own = await call.books(tx, connection_id)
         page = await reports.rewards_page(
             tx,
-            call.organization_id,
-            connection.connection_id,
+            *own,
             is_waiting=True,
             program_id=program_id,
             participant_id=participant_id,
@@ -121,9 +119,8 @@ async def decide_approvals(call: Writing, body: VerdictsIn) -> Response:
         raise Refused("invalid_choice", "Give either reward_ids or waiting.", "reward_ids")
 
     async def run(tx: Connection) -> ReviewedOut:
-        connection = await call.connection(tx, body.connection_id)
+        own = await call.books(tx, body.connection_id)
         verdict, reason, actor, now = body.verdict, body.reason, call.actor, call.now
-        own = (call.organization_id, connection.connection_id)
         if body.waiting is None:
             reviewed = await flows.review_rewards(
                 tx, *own, body.reward_ids or [], verdict=verdict, reason=reason, actor=actor, now=now
@@ -149,11 +146,10 @@ async def list_reviews(
 ) -> PageOf[ReviewOut]:
     """What people decided, the latest first."""
     async with call.transaction() as tx:
-        connection = await call.connection(tx, connection_id)
+        own = await call.books(tx, connection_id)
         page = await reports.reviews_page(
             tx,
-            call.organization_id,
-            connection.connection_id,
+            *own,
             program_id=program_id,
             verdict=verdict,
             search=search,
@@ -168,8 +164,7 @@ async def withdraw_review(call: Writing, review_id: str, body: WithdrawIn) -> Re
     """Take a verdict back, as if nobody had decided."""
 
     async def run(tx: Connection) -> ReviewOut:
-        connection = await call.connection(tx, body.connection_id)
-        own = (call.organization_id, connection.connection_id)
+        own = await call.books(tx, body.connection_id)
         await flows.withdraw_review(tx, *own, review_id, reason=body.reason, actor=call.actor, now=call.now)
         return _present(await reports.review_by_id(tx, *own, review_id))
 
@@ -200,11 +195,10 @@ async def review_conversion(call: Writing, body: ConversionVerdictIn) -> Respons
     """Decide on everything that one conversion gives in a program."""
 
     async def run(tx: Connection) -> ReviewedOut:
-        connection = await call.connection(tx, body.connection_id)
+        own = await call.books(tx, body.connection_id)
         await flows.review_conversion(
             tx,
-            call.organization_id,
-            connection.connection_id,
+            *own,
             body.program_id,
             body.payment_key,
             verdict=body.verdict,
