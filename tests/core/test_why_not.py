@@ -1,17 +1,26 @@
 """Why not: every reason has its gate, the one that matters is told, and unknown ids come with likely causes."""
 
+import msgspec
 import pytest
 
-from refref.core.decisions import REASONS, Decision, RuleOutcome
-from refref.core.why_not import GATES, REASON_GATES, IdSituation, causes_of, stopped_by, stopped_event
+from refref.core.decisions import HOLDS, REASONS, WAITING, Decision, RuleOutcome
+from refref.core.unknown_ids import IdSituation, causes_of
+from refref.core.why_not import GATES, HOLD_GATES, REASON_GATES, stopped_by, stopped_event
 
 
-def decision(reason: str, *rules: RuleOutcome, program_id: str = "prg_1", outcome: str = "refused") -> Decision:
+def decision(
+    reason: str,
+    *rules: RuleOutcome,
+    program_id: str = "prg_1",
+    outcome: str = "refused",
+    referee_id: str = "cus_1",
+    is_held: bool = False,
+) -> Decision:
     return Decision(
         payment_key="in_1",
         program_id=program_id,
         ids=("in_1",),
-        referee_id="cus_1",
+        referee_id=referee_id,
         outcome=outcome,
         reason=reason,
         occurred_at=0,
@@ -24,6 +33,7 @@ def decision(reason: str, *rules: RuleOutcome, program_id: str = "prg_1", outcom
         off_stripe=0,
         refunded=0,
         rules=rules,
+        is_held=is_held,
     )
 
 
@@ -33,7 +43,51 @@ def refusing(reason: str, rule_id: str = "r1") -> RuleOutcome:
 
 def test_every_reason_has_a_gate() -> None:
     assert REASON_GATES.keys() == REASONS.keys()
-    assert {gate for gate, _, _ in REASON_GATES.values()} <= set(GATES)
+    assert HOLD_GATES.keys() == HOLDS.keys()
+    assert {gate for gate, _, _ in (*REASON_GATES.values(), *HOLD_GATES.values())} <= set(GATES)
+
+
+@pytest.mark.parametrize("referee_id", ["cus_1", "pi_guest"])
+@pytest.mark.parametrize("reason", sorted(REASONS))
+def test_every_reason_comes_with_a_sentence_and_what_helps(reason: str, referee_id: str) -> None:
+    outcome = "waiting" if reason in WAITING else "refused"
+    for found in (
+        stopped_by([decision(reason, outcome=outcome, referee_id=referee_id)]),
+        stopped_by([decision("no_rule_applies", refusing(reason), outcome=outcome, referee_id=referee_id)]),
+    ):
+        assert found is not None
+        assert (found.code, found.sentence) == (reason, REASONS[reason])
+        assert found.remedy.endswith(".")
+        assert "by hand" not in found.remedy or (referee_id.startswith("cus_") == ("Bind" in found.remedy))
+        assert not found.href or found.href.startswith("/")
+
+
+def earning(*, reason: str = "", holds: tuple[str, ...] = (), taken: int = 0, rule_id: str = "r1") -> RuleOutcome:
+    return RuleOutcome(rule_id, "rewarded", reason, amount=100, reversed=taken, currency="usd", holds=holds)
+
+
+HELD = [
+    (decision("", earning(holds=("awaiting_approval",)), outcome="rewarded"), "awaiting_approval"),
+    (decision("", earning(holds=("fraud_hold",)), outcome="rewarded"), "fraud_hold"),
+    (decision("", earning(), outcome="rewarded", is_held=True), "dispute"),
+    (decision("", earning(reason="rejected", taken=100), outcome="rewarded"), "rejected"),
+    (decision("", earning(taken=100), outcome="rewarded"), "went_back"),
+    (decision("", earning(taken=99), outcome="rewarded"), None),
+    (decision("", earning(holds=("awaiting_approval",)), earning(rule_id="r2"), outcome="rewarded"), None),
+]
+
+
+@pytest.mark.parametrize(("given", "code"), HELD)
+def test_a_reward_that_pays_nothing_yet_says_what_it_waits_for(given: Decision, code: str | None) -> None:
+    found = stopped_by([given])
+    assert (None if found is None else found.code) == code
+    if found is not None:
+        assert found.sentence.endswith(".")
+        assert found.remedy.endswith(".")
+        other = decision("", earning(), outcome="rewarded", program_id="prg_2")
+        assert stopped_by([given, other]) is None
+        assert stopped_by([given, msgspec.structs.replace(given, program_id="prg_2")]) == found
+        assert stopped_by([given, decision("currency", program_id="prg_2")]) == found
 
 
 STOPS = [
@@ -82,6 +136,14 @@ CAUSES = [
     ("ch_1Sample", around(events=(("charge.succeeded", "parked"),)), ["event_parked"]),
     ("prod_1Sample", around(events=(("product.created", "ignored"),)), ["event_ignored"]),
     ("hello", around(), ["malformed"]),
+    ("my_test_user@example.com", around(), ["no_such_address", "never_arrived", "filtered_type", "other_account"]),
+    ("pi_1_test_Sample", around(), ["never_arrived", "filtered_type", "other_account"]),
+    ("cs_test_a1Sample", around(mode=""), ["never_arrived", "filtered_type", "other_account"]),
+    ("si_1Sample", around(), ["not_kept"]),
+    ("sub_sched_1Sample", around(), ["not_kept"]),
+    ("ptc_" + "a" * 20, around(), ["no_such_own_id"]),
+    ("whsec_" + "a" * 32, around(), ["secret"]),
+    ("in_1Sample", around(last_webhook=""), ["never_arrived", "filtered_type", "other_account"]),
     (
         "a@example.com",
         around(),
@@ -94,4 +156,4 @@ CAUSES = [
 def test_an_unknown_id_comes_with_its_likely_causes(any_id: str, situation: IdSituation, codes: list[str]) -> None:
     causes = causes_of(any_id, situation)
     assert [cause.code for cause in causes] == codes
-    assert all(cause.sentence.endswith(".") for cause in causes)
+    assert all(cause.sentence.endswith(".") and cause.remedy.endswith(".") for cause in causes)

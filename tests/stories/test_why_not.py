@@ -65,12 +65,3 @@ def test_an_unknown_id_is_not_left_without_a_next_step(s: Story) -> None:
     ]
     assert all(cause["remedy"] for cause in found["causes"])
     assert [cause["code"] for cause in why(s, "cs_live_a1B2c3D4")["causes"]] == ["other_mode"]
-
-
-def test_an_object_whose_events_are_ignored_says_so(s: Story) -> None:
-    product = s.product_of(s.price(1_000))
-    card = s.sb.create_customer(email="a@customers.example")["id"]
-    s.deliver()
-    assert why(s, card)["kind"] == "customer"
-    causes = why(s, product)["causes"]
-    assert {cause["code"] for cause in causes} <= {"event_ignored", "malformed"}

@@ -144,4 +144,11 @@ def explain(
             return await explain_id(tx, organization_id, connection, any_id, int(here.now.timestamp()))
 
     found = run(work)
-    show(found, f"{found['headline']}\n\n{json.dumps(found, indent=2, ensure_ascii=False)}", as_json=as_json)
+    lines = [str(found["headline"])]
+    stop, causes = found["stopped_by"], found["causes"]
+    for row in (stop, *(causes if isinstance(causes, list) else ())):
+        if isinstance(row, dict):
+            lines.append(
+                f"  {'' if row.get('is_certain', True) else 'Perhaps: '}{row['sentence']} {row['remedy']}".rstrip()
+            )
+    show(found, "\n".join((*lines, "", json.dumps(found, indent=2, ensure_ascii=False))), as_json=as_json)

@@ -1,44 +1,50 @@
-"""Why not: the gate at which a payment stopped earning, with a remedy; and why an id may be unknown. Pure.
+"""Why not: the gate at which a payment stopped earning, or waits, with a remedy. Pure.
 
 The gates stand in the order in which a payment passes them, so the first that refuses is the one to look at.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import msgspec
 
-from refref.core.decisions import REASONS, Decision
+from refref.core.decisions import HOLDS, REASONS, Decision
 
 GATES = ("delivery", "payment", "attribution", "program", "customer", "conditions", "amount", "limits", "people")
 
-# Every reason: its gate, what helps, and the page for it ("" where nothing is to be done: the terms say so).
 _TERMS = "If it should have earned, change the terms: earlier versions keep what they gave."
+_BIND = "Bind the customer by hand"  # at the beginning of what only helps for a customer, not for a guest
+_GUEST = "A guest cannot be bound by hand: let the next sale carry the identifier, or create a customer with it."
+_APPROVE = "Approve the referral on the customer's page, if it is none."
+# Every reason: its gate, what helps, and the page for it ("" where there is none).
 REASON_GATES: dict[str, tuple[str, str, str]] = {
     "payment_pending": ("payment", "It is judged when Stripe says that the money came.", ""),
-    "payment_failed": ("payment", "", ""),
-    "nothing_paid": ("payment", "", ""),
-    "went_back": ("payment", "", ""),
+    "payment_failed": ("payment", "Nothing is to be done here: if the customer pays after all, that is judged.", ""),
+    "nothing_paid": ("payment", "Nothing is to be done: what is paid later is judged then.", ""),
+    "went_back": ("payment", "Nothing is to be done: the customer has the money back.", ""),
     "bare_charge": ("payment", _TERMS, "/programs"),
     "lines_missing": ("payment", "RefRef asks Stripe for the lines; the doctor says if it gets no answer.", "/doctor"),
-    "not_attributed": ("attribution", "Bind the customer by hand, or see how identifiers travel.", "/doctor"),
+    "not_attributed": (
+        "attribution",
+        f"{_BIND}; the doctor tells of identifiers that got lost.",
+        "/doctor",
+    ),
     "unknown_code": ("attribution", "Add the code to a participant; the payment is judged again.", "/participants"),
-    "inactive_code": ("attribution", "Bind the customer by hand to another code, if it should count.", ""),
-    "before_referral": ("attribution", "Bind the customer by hand with the day of the referral.", ""),
-    "outside_window": ("attribution", "Bind the customer by hand with the day of the referral.", ""),
-    "self_referral": ("people", "Approve the referral on the customer's page, if it is none.", ""),
-    "fraud_denied": ("people", "Approve the referral on the customer's page, if it is none.", ""),
-    "rejected": ("people", "Withdraw the rejection.", ""),
+    "inactive_code": ("attribution", f"{_BIND} to another code, if it should count.", ""),
+    "before_referral": ("attribution", f"{_BIND} with the day of the referral.", ""),
+    "outside_window": ("attribution", f"{_BIND} with the day of the referral, if it was later.", ""),
+    "self_referral": ("people", _APPROVE, ""),
+    "fraud_denied": ("people", _APPROVE, ""),
+    "rejected": ("people", "Take the rejection back, if it was a mistake.", "/approvals/decided"),
     "before_terms": ("program", "Publish terms that take effect earlier.", "/programs"),
     "program_not_running": ("program", _TERMS, "/programs"),
     "program_paused": ("program", "Resume the program; whoever is referred from then on counts.", "/programs"),
-    "program_ended": ("program", "", ""),
+    "program_ended": ("program", "Nothing is to be done: an archived program gives nothing new.", ""),
     "existing_customer": ("customer", _TERMS, "/programs"),
     "excluded_email_domain": ("customer", _TERMS, "/programs"),
     "duration_over": ("customer", _TERMS, "/programs"),
-    "too_few_payments": ("customer", "", ""),
+    "too_few_payments": ("customer", "Nothing is to be done: later payments of this customer earn.", ""),
     "country": ("conditions", _TERMS, "/programs"),
     "currency": ("conditions", _TERMS, "/programs"),
     "excluded_coupon": ("conditions", _TERMS, "/programs"),
@@ -48,9 +54,9 @@ REASON_GATES: dict[str, tuple[str, str, str]] = {
     "no_rule_applies": ("conditions", _TERMS, "/programs"),
     "rule_not_running": ("conditions", _TERMS, "/programs"),
     "other_campaign": ("conditions", _TERMS, "/programs"),
-    "lower_precedence": ("conditions", "", ""),
+    "lower_precedence": ("conditions", "If this rule should come first, change the order in the terms.", "/programs"),
     "no_tier_for_plan": ("amount", _TERMS, "/programs"),
-    "rounds_to_zero": ("amount", "", ""),
+    "rounds_to_zero": ("amount", _TERMS, "/programs"),
     "no_amount_for_currency": ("amount", _TERMS, "/programs"),
     "no_rate": ("amount", "Upload a rate for that day.", "/settings/currencies"),
     "rate_not_yet_known": ("amount", "It comes by itself, or upload it.", "/settings/currencies"),
@@ -58,10 +64,17 @@ REASON_GATES: dict[str, tuple[str, str, str]] = {
     "amount_missing": ("amount", "Send whole amounts and a currency where the terms look for them.", "/programs"),
     "cap_reached": ("limits", _TERMS, "/programs"),
 }
+# Every hold: its gate, what helps, and the page for it.
+HOLD_GATES: dict[str, tuple[str, str, str]] = {
+    "awaiting_approval": ("people", "Approve or reject it.", "/approvals"),
+    "fraud_hold": ("people", "Look at what was found, then approve or reject it.", "/approvals"),
+    "dispute": ("payment", "Answer the dispute in Stripe; the reward is freed or taken back with its end.", ""),
+}
 
 
 class StoppedBy(msgspec.Struct, frozen=True, kw_only=True):
-    """The first thing that kept a payment from earning. `rule_id`: the reward rule, where one said so."""
+    """The first thing that kept a payment from earning, or what its reward waits for. `rule_id`: the reward rule, where
+    one said so."""
 
     gate: str
     code: str
@@ -71,21 +84,13 @@ class StoppedBy(msgspec.Struct, frozen=True, kw_only=True):
     rule_id: str | None = None
 
 
-class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be the reason that an id is unknown, the likeliest first; `is_certain`: we know that it is so."""
-
-    code: str
-    is_certain: bool
-    sentence: str
-    remedy: str
-    href: str
-
-
 def stopped_by(decisions: Sequence[Decision]) -> StoppedBy | None:
-    """What stopped one payment in all programs; None where one rewarded it. Of several programs that which let it
-    come farthest, since there the least is missing."""
-    if not decisions or any(decision.outcome == "rewarded" for decision in decisions):
-        return None
+    """What stopped one payment in all programs; None where one rewarded it and the reward neither waits for a person
+    nor was taken back. Of several programs that which let it come farthest, since there the least is missing."""
+    rewarded = [decision for decision in decisions if decision.outcome == "rewarded"]
+    if not decisions or rewarded:
+        held = [stop for decision in rewarded if (stop := _held(decision)) is not None]
+        return held[0] if held and len(held) == len(rewarded) else None
     found = [_of(decision) for decision in decisions]
     return max(found, key=lambda row: GATES.index(row.gate))
 
@@ -98,7 +103,31 @@ def _of(decision: Decision) -> StoppedBy:
         code, rule_id = first.reason, first.rule_id
     assert code in REASON_GATES, decision.payment_key
     gate, remedy, href = REASON_GATES[code]
+    is_customer = decision.referee_id.startswith(("cus_", "acct_"))
+    if remedy.startswith(_BIND):
+        remedy, href = (remedy, f"/customers/{decision.referee_id}/referral") if is_customer else (_GUEST, "")
+    elif remedy == _APPROVE and is_customer:
+        href = f"/customers/{decision.referee_id}"
     return StoppedBy(gate=gate, code=code, sentence=REASONS[code], remedy=remedy, href=href, rule_id=rule_id)
+
+
+def _held(decision: Decision) -> StoppedBy | None:
+    """Why a rewarded decision pays nothing, or nothing yet; None where something of it is paid."""
+    rewarded = [rule for rule in decision.rules if rule.outcome == "rewarded"]
+    if not rewarded:
+        return None
+    if all(rule.reason == "rejected" for rule in rewarded):
+        code, sentence = "rejected", REASONS["rejected"]
+    elif all(0 < rule.amount == rule.reversed for rule in rewarded):
+        code, sentence = "went_back", "All of the money went back, and the reward with it."
+    elif all(rule.holds for rule in rewarded):
+        code, sentence = rewarded[0].holds[0], HOLDS[rewarded[0].holds[0]]
+    elif decision.is_held:
+        code, sentence = "dispute", HOLDS["dispute"]
+    else:
+        return None
+    gate, remedy, href = HOLD_GATES[code] if code in HOLD_GATES else REASON_GATES[code]
+    return StoppedBy(gate=gate, code=code, sentence=sentence, remedy=remedy, href=href, rule_id=rewarded[0].rule_id)
 
 
 def _gate(reason: str) -> str:
@@ -109,7 +138,7 @@ EVENT_STOPS: dict[str, tuple[str, str, str]] = {
     "pending": ("The event waits to be settled.", "The doctor says if the worker does not run.", "/doctor"),
     "parked": ("The event could not be settled and is parked.", "Mend the cause, then replay it.",
                "/events?state=parked"),
-    "ignored": ("The event is of a type that RefRef does not read.", "", ""),
+    "ignored": ("The event is of a type that RefRef does not read.", "Ask with the id of a payment or a customer.", ""),
     "quarantined": ("The event was set aside: it is of the other mode or of another account.",
                     "Look at its endpoint.", "/doctor"),
 }  # fmt: skip
@@ -123,58 +152,15 @@ def stopped_event(state: str) -> StoppedBy | None:
     return StoppedBy(gate="delivery", code=f"event_{state}", sentence=sentence, remedy=remedy, href=href)
 
 
-class IdSituation(msgspec.Struct, frozen=True, kw_only=True):
-    """What we know around an unknown id. `events`: (type, state) of events about it, anywhere in the organization that
-    is not settled; `elsewhere`: names of other connections that know it; `last_webhook`: ISO or ""."""
-
-    mode: str
-    elsewhere: tuple[str, ...]
-    events: tuple[tuple[str, str], ...]
-    last_webhook: str
-    has_history: bool
+KNOWN_BY_REFERENCE = "known by reference only"
 
 
-_STRIPE_ID = re.compile(r"(in|pi|ch|py|cs|cus|sub|re|pyr|dp|du|cn|evt|promo|inpay|acct|txn)_[A-Za-z0-9_]{4,250}")
-_OWN_ID = re.compile(r"(rwd|rfl|tld|ptc)_[a-z0-9]{20}(\.\d+)?")
-
-
-def causes_of(any_id: str, found: IdSituation) -> list[Cause]:
-    """Why nothing is known of an id or an e-mail address, the likeliest first."""
-    causes: list[Cause] = []
-    if found.elsewhere:
-        causes.append(_cause("other_connection", f"It is known on {', '.join(found.elsewhere)}.",
-                             "Look at that connection.", "", is_certain=True))  # fmt: skip
-    mode = next((mode for mode in ("test", "live") if f"_{mode}_" in any_id), found.mode)
-    if mode != found.mode:
-        sentence = f"The id is of {mode} mode, and this connection of {found.mode} mode."
-        causes.append(_cause("other_mode", sentence, f"Look at a connection of {mode} mode.", "", is_certain=True))
-    for state in ("parked", "pending", "quarantined", "ignored"):
-        types = sorted({name for name, own in found.events if own == state})
-        if types:
-            sentence, remedy, href = EVENT_STOPS[state]
-            told = f"{sentence[:-1]}: {', '.join(types)}."
-            causes.append(_cause(f"event_{state}", told, remedy, href, is_certain=True))
-    if causes:
-        return causes
-    if "@" in any_id:
-        sentence = "No customer with this address is known; guests and customers without an address have only ids."
-        causes.append(_cause("no_such_address", sentence, "Ask with the id of a payment (in_…, pi_…, ch_…, cs_…).", ""))
-    elif not (_STRIPE_ID.fullmatch(any_id) or _OWN_ID.fullmatch(any_id)):
-        sentence = "It has not the form of an id: there may be a typing error."
-        causes.append(_cause("malformed", sentence, "Copy the id from Stripe's own pages.", ""))
-        return causes
-    last = f"The last webhook came at {found.last_webhook}." if found.last_webhook else "No webhook ever came."
-    causes.append(_cause("never_arrived", f"No event has told of it. {last}", "Compare with Stripe: what is missing is "
-                         "brought in.", "/history"))  # fmt: skip
-    if not found.has_history:
-        sentence = "It may be from before the connection was made, and the history was not read."
-        causes.append(_cause("before_connection", sentence, "Read the history of the account.", "/history"))
-    causes.append(_cause("filtered_type", "Its event type may not be enabled on the endpoint in Stripe.",
-                         "Look at the endpoint; the doctor lists what comes.", "/doctor"))  # fmt: skip
-    sentence = "It may belong to another Stripe account."
-    causes.append(_cause("other_account", sentence, "Connect that account.", "/integrations"))
-    return causes
-
-
-def _cause(code: str, sentence: str, remedy: str, href: str, *, is_certain: bool = False) -> Cause:
-    return Cause(code=code, is_certain=is_certain, sentence=sentence, remedy=remedy, href=href)
+def stopped_unpaid(summary: str) -> StoppedBy:
+    """Why no payment came of an object of a sale; `summary`: what is known of it."""
+    if summary == KNOWN_BY_REFERENCE:
+        sentence = "Others name it, but no event has told of it."
+        remedy = "Compare with Stripe: what is missing is brought in."
+        return StoppedBy(gate="delivery", code="not_told", sentence=sentence, remedy=remedy, href="/history")
+    sentence = f"No payment has come of it: as far as Stripe told, it is {summary}."
+    remedy = "Nothing is to be done here: it is judged when the money comes."
+    return StoppedBy(gate="payment", code="not_paid", sentence=sentence, remedy=remedy, href="")

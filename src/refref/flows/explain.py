@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from refref.core.decisions import FLAGS, Decision, RuleOutcome
 from refref.core.money import format_amount
 from refref.core.outcome_words import present_rule
+from refref.core.unknown_ids import asked_id, shown_id
+from refref.core.why_not import KNOWN_BY_REFERENCE
 from refref.core.words import (
     Document,
     iso,
@@ -20,15 +22,16 @@ from refref.db import explain as look
 from refref.db import facts as db_facts
 from refref.db.explain import EntryLine, EventLine, Place, ReviewLine, RewardLine
 from refref.db.pool import Connection
-from refref.flows.why_not import causes_of_unknown, first_stop, present_stops
+from refref.flows.why_not import causes_of_unknown, first_stop, present_named, present_stops
 
 
 async def explain(tx: Connection, organization_id: str, connection_id: str | None, any_id: str, now: int) -> Document:
-    """What RefRef knows of `any_id` and why; kind `unknown` says so. Reads only.
+    """What RefRef knows of `any_id` and why: kind payment, customer, reward or event; `named` for what is of the set-up
+    or the catalogue, `unknown` for nothing, both with `causes`. Reads only.
 
     Instants are ISO 8601, amounts whole minor units beside their currency.
     """
-    any_id = any_id.strip()
+    any_id = asked_id(any_id)
     event: EventLine | None = None
     wanted = any_id
     if any_id.startswith(("evt_", "tld_")):
@@ -51,13 +54,20 @@ async def explain(tx: Connection, organization_id: str, connection_id: str | Non
         )
         events.extend(_event(line) for line in await look.events_of_facts(tx, organization_id, place))
     kind = _kind(any_id, places, event)
+    causes: list[Document] = []
+    if kind == "unknown" and any_id:
+        causes = await present_named(tx, organization_id, connection_id, any_id)
+        kind = "named" if causes else kind
+    if kind == "unknown":
+        causes = await causes_of_unknown(tx, organization_id, connection_id, any_id)
+    alone = None if payments or _only(wanted) is None else _summary_of(wanted, facts)
     return {
-        "id": any_id,
+        "id": shown_id(any_id),
         "kind": kind,
-        "headline": _headline(any_id, kind, payments, event),
+        "headline": _of_no_payment(any_id, kind, causes) if causes else _headline(payments, event),
         "as_of": iso(now),
-        "stopped_by": first_stop(event, payments),
-        "causes": await causes_of_unknown(tx, organization_id, connection_id, any_id) if kind == "unknown" else [],
+        "stopped_by": first_stop(event, payments, alone),
+        "causes": causes,
         "payments": payments,
         "facts": facts,
         "events": events,
@@ -84,7 +94,7 @@ async def _payments(tx: Connection, organization_id: str, place: Place, only: st
     rewards = await look.rewards_of_scope(tx, organization_id, place)
     if only is not None:
         keys = {reward.payment_key for reward in rewards if reward.reward_id == only}
-        decisions = [d for d in decisions if only in d.ids or d.payment_key in keys] or decisions
+        decisions = [d for d in decisions if only in d.ids or d.payment_key in keys]
     entries = await look.entries_of_rewards(tx, organization_id, [reward.reward_id for reward in rewards])
     emails = await look.emails_of_scope(tx, organization_id, place)
     named = {i for d in decisions for i in (d.participant_id, d.program_id, *(e.participant_id for e in d.evidence))}
@@ -220,7 +230,7 @@ def _event(line: EventLine) -> Document:
 
 def _fact_summary(state: object) -> str:
     if state is None:
-        return "known by reference only"
+        return KNOWN_BY_REFERENCE
     status = getattr(state, "status", None)
     amount = next(
         (value for name in ("amount_paid", "amount_total", "amount_received", "amount")
@@ -233,6 +243,11 @@ def _fact_summary(state: object) -> str:
         format_amount(amount, currency) if amount is not None and currency else "",
     )
     return ", ".join(part for part in parts if part) or "known"
+
+
+def _summary_of(wanted: str, facts: list[Document]) -> str | None:
+    """What is known of an object of which no payment came; None: nothing."""
+    return next((str(fact["summary"]) for fact in facts if fact["stripe_id"] == wanted), None)
 
 
 def _kind(any_id: str, places: list[Place], event: EventLine | None) -> str:
@@ -255,11 +270,16 @@ _EVENT_STATES = {
 }
 
 
-def _headline(any_id: str, kind: str, payments: list[Document], event: EventLine | None) -> str:
+def _of_no_payment(any_id: str, kind: str, causes: list[Document]) -> str:
+    if kind == "named":
+        return str(causes[0]["sentence"])
+    first = f" {causes[0]['sentence']}" if causes[0]["is_certain"] else ""
+    return f"RefRef knows nothing of {shown_id(any_id)}.{first}"
+
+
+def _headline(payments: list[Document], event: EventLine | None) -> str:
     if event is not None and event.state in _EVENT_STATES:
         return _EVENT_STATES[event.state] + (f" ({event.reason})" if event.reason else "")
-    if kind == "unknown":
-        return f"RefRef knows nothing of {any_id}. Either no event told of it yet, or it belongs to another account."
     if not payments:
         return "RefRef knows this, but no payment has come of it yet."
     if len(payments) == 1:

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 import msgspec
 
 from refref.core.decisions import Decision
-from refref.core.why_not import Cause, IdSituation, StoppedBy, causes_of, stopped_by, stopped_event
+from refref.core.facts import CarrierKind
+from refref.core.told_carriers import code_key
+from refref.core.unknown_ids import Cause, IdSituation, cause_of_named, causes_of
+from refref.core.why_not import StoppedBy, stopped_by, stopped_event, stopped_unpaid
 from refref.core.words import Document, iso
 from refref.db import connections
 from refref.db import why_not as look
@@ -23,32 +26,41 @@ def present_stops(decisions: Iterable[Decision]) -> dict[str, Document | None]:
     return {key: _document(stopped_by(own)) for key, own in by_payment.items()}
 
 
-def first_stop(event: EventLine | None, payments: Iterable[Document]) -> object:
-    """What stopped the thing that was asked for: its event, else the first of its payments that earned nothing."""
+def first_stop(event: EventLine | None, payments: Iterable[Document], alone: str | None) -> object:
+    """What stopped the thing that was asked for: its event, else the first of its payments that earned nothing;
+    `alone`: what is known of an object that no payment came of."""
     of_event = None if event is None else stopped_event(event.state)
     if of_event is not None:
         return _document(of_event)
+    if alone is not None:
+        return _document(stopped_unpaid(alone))
     return next((stop for payment in payments if (stop := payment["stopped_by"]) is not None), None)
+
+
+async def present_named(tx: Connection, organization_id: str, connection_id: str | None, any_id: str) -> list[Document]:
+    """What of the set-up or the catalogue an id, a code or an address names that no payment came of."""
+    code = code_key(CarrierKind.MANUAL, any_id)
+    found = await look.named(tx, organization_id, connection_id, any_id, code)
+    return [_plain(cause_of_named(one)) for one in found]
 
 
 async def causes_of_unknown(
     tx: Connection, organization_id: str, connection_id: str | None, any_id: str
 ) -> list[Document]:
-    """Why nothing is known of an id on a connection (or on the organization's only one), with remedies."""
-    known = await connections.connections(tx, organization_id, limit=2)
-    if connection_id is None and len(known) != 1:
+    """Why nothing is known of an id on a connection (None: on any of the organization's), with remedies."""
+    known = await connections.connections(tx, organization_id, limit=1000)
+    own = next((row for row in known if connection_id in (None, row.connection_id)), None)
+    if own is None:
         return []
-    own = connection_id or known[0].connection_id
-    connection = await connections.connection_by_id(tx, organization_id, own)
-    if connection is None:
-        return []
-    last = await look.last_webhook_at(tx, organization_id, own)
+    if connection_id is None and len(known) == 1:
+        connection_id = own.connection_id
+    last = await look.last_webhook_at(tx, organization_id, connection_id)
     situation = IdSituation(
-        mode=connection.mode,
-        elsewhere=tuple(await look.connections_that_know(tx, organization_id, own, any_id)),
-        events=tuple(await look.events_about(tx, organization_id, own, any_id)),
+        mode=own.mode if connection_id else "",
+        elsewhere=tuple(await look.connections_that_know(tx, organization_id, connection_id, any_id)),
+        events=tuple(await look.events_about(tx, organization_id, connection_id, any_id)),
         last_webhook="" if last is None else iso(int(last.timestamp())),
-        has_history=await look.has_history(tx, organization_id, own),
+        has_history=await look.has_history(tx, organization_id, connection_id),
     )
     return [_plain(cause) for cause in causes_of(any_id, situation)]
 
