@@ -1,4 +1,4 @@
-"""refref program, refref participant: programs through their life, and who takes part in them."""
+"""refref program: programs through their life, with what they say, and what was given of their budgets."""
 
 from __future__ import annotations
 
@@ -28,14 +28,11 @@ from refref.cli.running import (
 
 if TYPE_CHECKING:
     from refref.core.terms import Terms
-    from refref.db.participants import Participant, ParticipantCode
-    from refref.db.profiles import Profile
-    from refref.db.programs import Program
+    from refref.db.programs import Program, StoredTerms
+    from refref.flows.program_budgets import Budget
 
-Groups = Annotated[
-    list[str] | None, typer.Option("--group", help="A group of yours, for overrides; may be given several times.")
-]
-Metadata = Annotated[list[str] | None, typer.Option("--metadata", help="NAME=VALUE; may be given several times.")]
+EligibilityText = Annotated[str | None, typer.Option(help="Who may take part, for people to read.")]
+TermsText = Annotated[str | None, typer.Option(help="The small print, for people to read.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -44,6 +41,8 @@ def add_to(app: typer.Typer) -> None:
     for name, command in (
         ("create", create_program),
         ("list", list_programs),
+        ("show", show_program),
+        ("update", update_program),
         ("pause", pause_program),
         ("resume", resume_program),
         ("archive", archive_program),
@@ -52,10 +51,6 @@ def add_to(app: typer.Typer) -> None:
     ):
         program.command(name)(command)
     app.add_typer(program, name="program")
-    participant = typer.Typer(help="People who refer.", no_args_is_help=True)
-    participant.command("create")(create_participant)
-    participant.command("profile")(set_profile)
-    app.add_typer(participant, name="participant")
 
 
 def create_program(
@@ -69,6 +64,8 @@ def create_program(
     draft: Annotated[
         bool, typer.Option("--draft", help="Keep the terms as a draft: nothing is earned until it is published.")
     ] = False,
+    eligibility_text: EligibilityText = None,
+    terms_text: TermsText = None,
     effective_at: Instant = None,
     organization: Organization = None,
     connection: ConnectionId = None,
@@ -79,13 +76,21 @@ def create_program(
 
     starts_at = given_instant(effective_at)
     first = _first_terms(terms, template, currency)
+    texts = {"eligibility_text": eligibility_text or "", "terms_text": terms_text or ""}
 
     async def work(here: Installation) -> dict[str, object]:
         async with here.tenant(organization) as (tx, organization_id):
             connection_id = (await here.connection(tx, organization_id, connection)).connection_id
             if draft:
                 program, _ = await programs.create_program_draft(
-                    tx, organization_id, connection_id=connection_id, name=name, terms=first, actor=ACTOR, now=here.now
+                    tx,
+                    organization_id,
+                    connection_id=connection_id,
+                    name=name,
+                    terms=first,
+                    actor=ACTOR,
+                    now=here.now,
+                    **texts,
                 )
                 return {"program_id": program.program_id, "terms_version": None, "effective_at": None}
             program, version = await programs.create_program(
@@ -97,6 +102,7 @@ def create_program(
                 effective_at=starts_at,
                 actor=ACTOR,
                 now=here.now,
+                **texts,
             )
         return {
             "program_id": program.program_id,
@@ -134,6 +140,98 @@ def list_programs(organization: Organization = None, connection: ConnectionId = 
     rows = run(work)
     lines = [(row.program_id, row.status, row.connection_id, row.name) for row in rows]
     show(rows, table(lines) or "No programs.", as_json=as_json)
+
+
+def show_program(program: ProgramId, organization: Organization = None, as_json: AsJson = False) -> None:
+    """Show a program: its status, the terms in force in words, its texts, and what was given of its budgets."""
+    from refref.core.refusals import Refused
+    from refref.core.terms_words import sentences_of
+    from refref.db import drafts, explain, programs
+    from refref.flows.program_budgets import program_budgets, terms_in_force
+
+    async def work(here: Installation) -> tuple[Program, StoredTerms | None, bool, list[Budget], dict[str, str]]:
+        async with here.tenant(organization) as (tx, organization_id):
+            found = await programs.program_by_id(tx, organization_id, program)
+            if found is None:
+                raise Refused("unknown_program", "There is no program with this id.", "PROGRAM")
+            now = await here.connection_now(tx, organization_id, found.connection_id)
+            version = await terms_in_force(tx, organization_id, program, now)
+            has_draft = await drafts.draft_of(tx, organization_id, program) is not None
+            budgets = await program_budgets(tx, organization_id, program, version, now)
+            shares = [share.participant for rule in version.terms.rules for share in rule.split] if version else []
+            return found, version, has_draft, budgets, await explain.names_of(tx, organization_id, shares)
+
+    found, version, has_draft, budgets, names = run(work)
+    sentences = sentences_of(version.terms, names) if version else []
+    shown = {
+        "program_id": found.program_id,
+        "name": found.name,
+        "status": found.status,
+        "created_at": found.created_at,
+        "eligibility_text": found.eligibility_text,
+        "terms_text": found.terms_text,
+        "has_draft": has_draft,
+        "terms_version": version.version if version else None,
+        "effective_at": version.effective_at if version else None,
+        "starts_at": version.terms.starts_at if version else None,
+        "ends_at": version.terms.ends_at if version else None,
+        "sentences": sentences,
+        "budgets": budgets,
+    }
+    show(shown, "\n".join(_program_lines(found, version, has_draft, sentences, budgets)), as_json=as_json)
+
+
+def _program_lines(
+    found: Program, version: StoredTerms | None, has_draft: bool, sentences: list[str], budgets: list[Budget]
+) -> list[str]:
+    from refref.core.money import format_amount
+
+    lines = [f"{found.name} ({found.program_id}), {found.status}{', with a draft' if has_draft else ''}"]
+    since = f"Terms, version {version.version}, since {version.effective_at:%Y-%m-%d %H:%M} UTC:" if version else ""
+    lines += [since or "No terms are in force.", *(f"- {sentence}" for sentence in sentences)]
+    for one in budgets:
+        given, cap = format_amount(one.given_minor, one.currency), format_amount(one.cap_minor, one.currency)
+        rules = f" from {', '.join(one.rules)}" if one.rules else ""
+        lines.append(f"Budget: {given} of {cap} given ({one.period}){rules}")
+    lines += [f"Who may take part: {found.eligibility_text}"] if found.eligibility_text else []
+    return [*lines, f"Terms text: {found.terms_text}"] if found.terms_text else lines
+
+
+def update_program(
+    program: ProgramId,
+    name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
+    eligibility_text: EligibilityText = None,
+    terms_text: TermsText = None,
+    organization: Organization = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change the name or the texts of a program; what is not given stays."""
+    from refref.flows import programs
+
+    if name is None and eligibility_text is None and terms_text is None:
+        fail("say what to change: --name, --eligibility-text or --terms-text.", code=2)
+
+    async def work(here: Installation) -> Program:
+        async with here.tenant(organization) as (tx, organization_id):
+            return await programs.update_program(
+                tx,
+                organization_id,
+                program,
+                name=name,
+                eligibility_text=eligibility_text,
+                terms_text=terms_text,
+                actor=ACTOR,
+                now=here.now,
+            )
+
+    changed = run(work)
+    shown = {
+        "program_id": program,
+        "name": changed.name,
+        "eligibility_text": changed.eligibility_text,
+        "terms_text": changed.terms_text,
+    }
+    show(shown, f"{program} is “{changed.name}”.", as_json=as_json)
 
 
 def pause_program(program: ProgramId, organization: Organization = None, as_json: AsJson = False) -> None:
@@ -212,96 +310,3 @@ def list_templates(
         {"template_id": t.template_id, "name": t.name, "for_whom": t.for_whom, "sentences": words} for t, words in found
     ]
     show(shown, "\n".join(lines).rstrip(), as_json=as_json)
-
-
-def create_participant(
-    program: Annotated[str, typer.Option(help="Program id.")],
-    name: Annotated[str, typer.Option(help="Name to show.")],
-    email: Annotated[str, typer.Option(help="E-mail address.")],
-    kind: Annotated[str, typer.Option(help="referrer or affiliate.")] = "affiliate",
-    refcode: Annotated[str | None, typer.Option(help="Made when left out.")] = None,
-    created_at: Instant = None,
-    group: Groups = None,
-    country: Annotated[str, typer.Option(help="Two upper-case letters.")] = "",
-    metadata: Metadata = None,
-    organization: Organization = None,
-    as_json: AsJson = False,
-) -> None:
-    """Add a participant with a refcode."""
-    from refref.flows import participants
-
-    since = given_instant(created_at)
-    pairs = _pairs(metadata or [])
-
-    async def work(here: Installation) -> tuple[Participant, ParticipantCode]:
-        async with here.tenant(organization) as (tx, organization_id):
-            return await participants.create_participant(
-                tx,
-                organization_id,
-                program_id=program,
-                kind=kind,
-                name=name,
-                email=email,
-                refcode=refcode,
-                created_at=since,
-                groups=group or [],
-                country=country,
-                metadata=pairs,
-                actor=ACTOR,
-                now=here.now,
-            )
-
-    made, code = run(work)
-    shown = {"participant_id": made.participant_id, "refcode": code.shown_as}
-    show(shown, f"{made.participant_id} with refcode {code.shown_as}", as_json=as_json)
-
-
-def set_profile(
-    participant: Annotated[str, typer.Argument(metavar="PARTICIPANT", help="Participant id.")],
-    group: Groups = None,
-    no_groups: Annotated[bool, typer.Option("--no-groups", help="Take them out of every group.")] = False,
-    country: Annotated[str | None, typer.Option(help="Two upper-case letters; empty: unknown.")] = None,
-    metadata: Metadata = None,
-    since_at: Instant = None,
-    organization: Organization = None,
-    as_json: AsJson = False,
-) -> None:
-    """Say what holds of a participant from now on; what is not given stays. Earlier conversions keep what held."""
-    from refref.flows import profiles
-
-    since = given_instant(since_at)
-    groups = [] if no_groups else group or None
-    pairs = _pairs(metadata) if metadata else None
-
-    async def work(here: Installation) -> Profile:
-        async with here.tenant(organization) as (tx, organization_id):
-            return await profiles.set_profile(
-                tx,
-                organization_id,
-                participant,
-                groups=groups,
-                country=country,
-                metadata=pairs,
-                since_at=since,
-                actor=ACTOR,
-                now=here.now,
-            )
-
-    made = run(work)
-    shown = {
-        "participant_id": participant,
-        "since_at": made.since_at,
-        "groups": made.group_names,
-        "country": made.country,
-        "metadata": dict(made.metadata),
-    }
-    said = [f"groups {', '.join(made.group_names) or 'none'}", f"country {made.country or 'unknown'}"]
-    said += [f"{key}={value}" for key, value in made.metadata.items()]
-    show(shown, f"{participant} since {made.since_at:%Y-%m-%d %H:%M} UTC: {'; '.join(said)}", as_json=as_json)
-
-
-def _pairs(given: list[str]) -> dict[str, str]:
-    for text in given:
-        if "=" not in text:
-            fail(f"--metadata is NAME=VALUE, not {text!r}.", code=2)
-    return dict(text.split("=", 1) for text in given)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
@@ -94,6 +94,13 @@ class Installation:
         async with self.tenant(organization) as (tx, organization_id):
             chosen = await self.connection(tx, organization_id, connection)
             yield tx, (organization_id, chosen.connection_id)
+
+    async def connection_now(self, tx: Connection, organization_id: str, connection_id: str) -> datetime:
+        """The now of a connection: its test clock may run ahead of ours."""
+        from refref.db import connections
+
+        found = await connections.connection_by_id(tx, organization_id, connection_id)
+        return self.now + timedelta(seconds=found.clock_ahead_s if found else 0)
 
 
 def run(work: Callable[[Installation], Awaitable[T]]) -> T:

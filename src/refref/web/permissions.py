@@ -44,6 +44,7 @@ _API: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/programs/{program_id}/archive"): ADMIN,
     ("POST", "/v1/programs/{program_id}/duplicate"): ADMIN,
     ("GET", "/v1/programs/{program_id}/statuses"): VIEWER,
+    ("GET", "/v1/programs/{program_id}/budgets"): VIEWER,
     ("GET", "/v1/programs/{program_id}/terms"): VIEWER,
     ("POST", "/v1/programs/{program_id}/terms"): ADMIN,
     ("POST", "/v1/programs/{program_id}/terms/validate"): VIEWER,

@@ -106,7 +106,16 @@ def test_a_payment_in_two_programs_counts_once(books: Books) -> None:
     after = books.read(with_a_second_program)
     assert after.payment_count == before.payment_count
     assert [total.referred_minor for total in after.currencies] == [t.referred_minor for t in before.currencies]
-    assert [total.earned_minor for total in after.currencies] == [2 * t.earned_minor for t in before.currencies]
+
+
+def test_what_a_payment_earned_is_the_sum_of_its_rewards(books: Books) -> None:
+    rewards = every_row(books, reports.rewards_page)
+    for decision in every_row(books, reports.decisions_page):
+        own = [
+            row for row in rewards if (row.payment_key, row.program_id) == (decision.payment_key, decision.program_id)
+        ]
+        assert sum(one.earned_minor for one in decision.earned) == sum(row.amount_minor for row in own)
+        assert decision.earned_in(decision.currency).reversed_minor == sum(row.reversed_minor for row in own)
 
 
 def test_days_add_up_to_the_sums(books: Books) -> None:

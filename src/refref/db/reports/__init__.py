@@ -29,6 +29,7 @@ from refref.db.reports.payouts import PayoutItemRow, PayoutRow, payout_items, pa
 from refref.db.reports.reviews import ReviewRow, review_by_id, reviews_page
 from refref.db.reports.rewards import (
     DecisionRow,
+    EarnedSum,
     LedgerEntryRow,
     Outcome,
     RewardRow,
@@ -49,6 +50,7 @@ __all__ = [
     "CustomerRow",
     "DayTotals",
     "DecisionRow",
+    "EarnedSum",
     "EventDetail",
     "EventRow",
     "EventState",

@@ -49,25 +49,31 @@ class DayTotals:
     earned_minor: int
 
 
-# A payment has one decision per program; its money counts once.
+# A payment has one decision per program; its money counts once. Conversions that are no payments have a slash in their
+# keys: what they earn counts, what they tell of money is none that moved.
 _PAYMENTS = """
   select payment_key, currency, min(occurred_at) as occurred_at, max(paid_minor) as paid,
-         max(refunded_minor) as refunded, sum(earned_minor)::bigint as earned, sum(reversed_minor)::bigint as reversed,
-         bool_or(participant_id is not null) as is_referred
+         max(refunded_minor) as refunded, bool_or(participant_id is not null) as is_referred
   from decision
-  where organization_id = $1 and connection_id = $2 and occurred_at >= $3
+  where organization_id = $1 and connection_id = $2 and occurred_at >= $3 and strpos(payment_key, '/') = 0
   group by payment_key, currency
 """
 
+# What was earned stands in the currency of the reward, which may be another than the payment's.
 _TOTALS = """
 with payment as ({payments}),
 flow as (
   select currency, count(*) as payments, count(*) filter (where is_referred) as referred_payments,
          coalesce(sum(paid) filter (where is_referred), 0)::bigint as referred,
          coalesce(sum(refunded) filter (where is_referred), 0)::bigint as refunded,
-         coalesce(sum(paid) filter (where not is_referred), 0)::bigint as unattributed,
-         coalesce(sum(earned), 0)::bigint as earned, coalesce(sum(reversed), 0)::bigint as reversed
+         coalesce(sum(paid) filter (where not is_referred), 0)::bigint as unattributed
   from payment group by currency
+),
+gain as (
+  select currency, sum(amount_minor)::bigint as earned, sum(reversed_minor)::bigint as reversed
+  from reward
+  where organization_id = $1 and connection_id = $2 and occurred_at >= $3 and kind in ('commission', 'credit')
+  group by currency
 ),
 held as (
   select currency,
@@ -83,7 +89,7 @@ select currency, coalesce(payments, 0) as payments, coalesce(referred_payments, 
        coalesce(unattributed, 0) as unattributed_minor, coalesce(earned, 0) as earned_minor,
        coalesce(reversed, 0) as reversed_minor, coalesce(pending, 0) as pending_minor,
        coalesce(payable, 0) as payable_minor, coalesce(held, 0) as held_minor
-from flow full join held using (currency)
+from flow full join gain using (currency) full join held using (currency)
 order by referred_minor desc, currency
 """.replace("{payments}", _PAYMENTS)
 
@@ -105,10 +111,17 @@ select
 """
 
 _TREND = """
-with payment as ({payments})
-select (occurred_at at time zone 'UTC')::date as day, currency,
-       coalesce(sum(paid) filter (where is_referred), 0)::bigint as referred_minor, sum(earned)::bigint as earned_minor
-from payment group by 1, 2 order by 2, 1
+with payment as ({payments}),
+gain as (
+  select occurred_at, currency, amount_minor from reward
+  where organization_id = $1 and connection_id = $2 and occurred_at >= $3 and kind in ('commission', 'credit')
+)
+select (occurred_at at time zone 'UTC')::date as day, currency, sum(referred)::bigint as referred_minor,
+       sum(earned)::bigint as earned_minor
+from (
+  select occurred_at, currency, case when is_referred then paid else 0 end as referred, 0 as earned from payment
+  union all select occurred_at, currency, 0, amount_minor from gain
+) flow group by 1, 2 order by 2, 1
 """.replace("{payments}", _PAYMENTS)
 
 
@@ -128,6 +141,6 @@ async def overview_totals(tx: Connection, organization_id: str, connection_id: s
 async def daily_trend(
     tx: Connection, organization_id: str, connection_id: str, since: datetime
 ) -> tuple[DayTotals, ...]:
-    """Referred and earned money per currency and UTC day since an instant; days without payments are absent."""
+    """Referred and earned money per currency and UTC day since an instant; days without any are absent."""
     rows = await tx.fetch(_TREND, organization_id, connection_id, since)
     return tuple(DayTotals(**dict(row)) for row in rows)

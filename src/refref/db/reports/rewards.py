@@ -64,6 +64,15 @@ class LedgerEntryRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EarnedSum:
+    """The rewards of one conversion in one currency: what they were worth, and what was taken back of them."""
+
+    currency: str
+    earned_minor: int
+    reversed_minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionRow:
     payment_key: str
     program_id: str  # '' when no program is concerned
@@ -79,8 +88,12 @@ class DecisionRow:
     paid_minor: int
     base_minor: int
     refunded_minor: int
-    earned_minor: int
-    reversed_minor: int
+    earned: tuple[EarnedSum, ...]  # by currency, the payment's own first: programs may pay in another one
+    grants: tuple[str, ...]  # discounts and features that stand, which have no amount
+
+    def earned_in(self, currency: str) -> EarnedSum:
+        """What was earned in one currency."""
+        return next((sum_ for sum_ in self.earned if sum_.currency == currency), EarnedSum(currency, 0, 0))
 
 
 _REWARDS = """
@@ -108,13 +121,20 @@ order by e.posted_at, e.entry_id, p.posting_no
 _DECISIONS = """
 select d.payment_key, d.program_id, g.name as program_name, d.referee_id, c.email as referee_email, d.participant_id,
        p.name as participant_name, d.outcome, d.reason, d.occurred_at, d.currency, d.paid_minor, d.base_minor,
-       d.refunded_minor, d.earned_minor, d.reversed_minor, d.payment_key || ' ' || d.program_id as page_id
+       d.refunded_minor, d.payment_key || ' ' || d.program_id as page_id
 from decision d
 left join program g on g.organization_id = d.organization_id and g.program_id = d.program_id
 left join participant p on p.organization_id = d.organization_id and p.participant_id = d.participant_id
 left join customer c on c.organization_id = d.organization_id and c.connection_id = d.connection_id
      and c.stripe_customer_id = d.referee_id
 where {where} order by d.occurred_at desc, page_id desc limit {limit}
+"""
+_EARNED = """
+select payment_key, program_id, currency, sum(amount_minor)::bigint, sum(reversed_minor)::bigint,
+       array_agg(distinct kind order by kind)
+         filter (where kind in ('discount', 'feature') and status not in ('reversed', 'expired'))
+from reward where organization_id = $1 and connection_id = $2 and payment_key = any ($3)
+group by payment_key, program_id, currency order by payment_key, program_id, currency
 """
 
 
@@ -208,7 +228,15 @@ async def decisions_page(
         before, last_id = decode_instant_and_id(cursor)
         wanted.add("(d.occurred_at, d.payment_key || ' ' || d.program_id) < (?, ?)", before, last_id)
     rows = await fetch_recent_first(tx, wanted, limit, "d.occurred_at", before)
-    return page_of(rows, limit, _decision_row, ["occurred_at", "page_id"])
+    keys = [row["payment_key"] for row in rows]
+    found: dict[tuple[str, str], list[asyncpg.Record]] = {}
+    for record in await tx.fetch(_EARNED, organization_id, connection_id, keys) if keys else []:
+        found.setdefault((record[0], record[1]), []).append(record)
+
+    def row_of(row: asyncpg.Record) -> DecisionRow:
+        return _decision_row(row, found.get((row["payment_key"], row["program_id"]), []))
+
+    return page_of(rows, limit, row_of, ["occurred_at", "page_id"])
 
 
 async def decision_reasons(tx: Connection, organization_id: str, connection_id: str) -> tuple[str, ...]:
@@ -240,5 +268,9 @@ def _reward_row(row: asyncpg.Record) -> RewardRow:
     return RewardRow(**{**dict(row), "holds": tuple(row["holds"]), "flags": tuple(row["flags"])})
 
 
-def _decision_row(row: asyncpg.Record) -> DecisionRow:
-    return DecisionRow(**{name: row[name] for name in DecisionRow.__slots__})
+def _decision_row(row: asyncpg.Record, rewards: list[asyncpg.Record]) -> DecisionRow:
+    sums = [EarnedSum(currency, earned, taken) for _, _, currency, earned, taken, _ in rewards if earned]
+    sums.sort(key=lambda one: (one.currency != row["currency"], one.currency))
+    grants = sorted({kind for *_, kinds in rewards for kind in kinds or ()})
+    told = {name: row[name] for name in DecisionRow.__slots__ if name not in ("earned", "grants")}
+    return DecisionRow(**told, earned=tuple(sums), grants=tuple(grants))

@@ -1,11 +1,10 @@
-"""/v1/customers, /v1/referrals, /v1/rewards, /v1/decisions, /v1/overview: what came of the events."""
+"""/v1/customers, /v1/referrals, /v1/rewards, /v1/decisions: what came of the events."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -18,17 +17,13 @@ from refref.flows.ip_hashes import hash_ip
 from refref.web.api.call import Reading, Writing
 from refref.web.api.models import (
     CustomerOut,
-    DayOut,
     DecisionOut,
-    OverviewOut,
     ReferralOut,
     RewardDetailOut,
     RewardOut,
-    amount,
     present_decision,
     present_posting,
     present_reward,
-    present_totals,
 )
 from refref.web.api.paging import Cursor, Limit, PageOf, Search, present_page
 from refref.web.api.schema import operation_id
@@ -212,31 +207,3 @@ async def list_decisions(
             limit=limit,
         )
     return present_page(page, present_decision)
-
-
-@router.get("/overview")
-async def get_overview(
-    call: Reading,
-    connection_id: str | None = None,
-    days: Annotated[int, Query(ge=1, le=3660, description="The period, up to the connection's now.")] = 30,
-) -> OverviewOut:
-    """Totals per currency, the daily trend and counts."""
-    async with call.transaction() as tx:
-        connection = await call.connection(tx, connection_id)
-        since = call.now + timedelta(seconds=connection.clock_ahead_s) - timedelta(days=days)
-        totals = await reports.overview_totals(tx, call.organization_id, connection.connection_id, since)
-        trend = await reports.daily_trend(tx, call.organization_id, connection.connection_id, since)
-    counts = OverviewOut.model_fields.keys() - {"since", "totals", "trend"}
-    return OverviewOut(
-        since=since,
-        totals=[present_totals(row) for row in totals.currencies],
-        trend=[
-            DayOut(
-                day=row.day,
-                referred=amount(row.referred_minor, row.currency),
-                earned=amount(row.earned_minor, row.currency),
-            )
-            for row in trend
-        ],
-        **{name: getattr(totals, name) for name in counts},
-    )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from refref.db.reports import Balance as BalanceRow
-from refref.db.reports import CurrencyTotals, DecisionRow, LedgerEntryRow, RewardRow
+from refref.db.reports import DecisionRow, LedgerEntryRow, RewardRow
 
 TERMS_SCHEMA: JsonDict = {"x-schema": "Terms"}  # api.schema puts the reference there
 
@@ -272,6 +272,13 @@ class RewardDetailOut(RewardOut):
     entries: list[PostingOut]
 
 
+class EarnedOut(Out):
+    """The commissions and credits of one conversion in one currency, and what was taken back of them."""
+
+    earned: Amount
+    reversed: Amount
+
+
 class DecisionOut(Out):
     payment_key: str
     program_id: str | None
@@ -286,43 +293,12 @@ class DecisionOut(Out):
     paid: Amount
     base: Amount
     refunded: Amount
-    earned: Amount
-    reversed: Amount
-
-
-class TotalsOut(Out):
-    """Money of one currency: flows of the period, and what the ledger holds now."""
-
-    currency: str
-    referred: Amount
-    referred_refunded: Amount
-    unattributed: Amount
-    earned: Amount
-    reversed: Amount
-    pending: Amount
-    payable: Amount
-    held: Amount
-
-
-class DayOut(Out):
-    day: date
-    referred: Amount
-    earned: Amount
-
-
-class OverviewOut(Out):
-    since: datetime
-    totals: list[TotalsOut]
-    trend: list[DayOut]
-    payment_count: int
-    referred_payment_count: int
-    referral_count: int
-    customer_count: int
-    participant_count: int
-    events_parked: int
-    events_quarantined: int
-    events_pending: int
-    last_event_at: datetime | None
+    earned: Amount = Field(description="In the payment's own currency.")
+    reversed: Amount = Field(description="What was taken back of `earned`.")
+    rewards: list[EarnedOut] = Field(
+        description="All that it earned, by currency: a program may pay in another one than the payment's."
+    )
+    grants: list[Literal["discount", "feature"]] = Field(description="Rewards that have no amount and stand.")
 
 
 class StripeEventsOut(Out):
@@ -343,7 +319,7 @@ def amount(amount_minor: int, currency: str) -> Amount:
     return Amount(amount_minor=amount_minor, currency=currency)
 
 
-def _amounts(row: object, currency: str, names: tuple[str, ...]) -> dict[str, Any]:
+def amounts_of(row: object, currency: str, names: tuple[str, ...]) -> dict[str, Any]:
     """Pairs of the row's `<name>_minor` fields."""
     return {name: amount(getattr(row, f"{name}_minor"), currency) for name in names}
 
@@ -355,38 +331,27 @@ def _same(row: object, model: type[BaseModel], *others: str) -> dict[str, Any]:
 
 def present_balance(row: BalanceRow) -> BalanceOut:
     names = ("pending", "payable", "held", "in_transit", "paid")
-    return BalanceOut(currency=row.currency, **_amounts(row, row.currency, names))
+    return BalanceOut(currency=row.currency, **amounts_of(row, row.currency, names))
 
 
 def present_reward(row: RewardRow) -> RewardOut:
     return RewardOut(
-        **_amounts(row, row.currency, ("amount", "reversed", "net", "paid")),
+        **amounts_of(row, row.currency, ("amount", "reversed", "net", "paid")),
         **_same(row, RewardOut, "amount", "reversed", "net", "paid"),
     )
 
 
 def present_posting(row: LedgerEntryRow) -> PostingOut:
-    return PostingOut(**_amounts(row, row.currency, ("amount",)), **_same(row, PostingOut, "amount"))
+    return PostingOut(**amounts_of(row, row.currency, ("amount",)), **_same(row, PostingOut, "amount"))
 
 
 def present_decision(row: DecisionRow) -> DecisionOut:
-    names = ("paid", "base", "refunded", "earned", "reversed")
+    own = row.earned_in(row.currency)
+    names = ("paid", "base", "refunded")
     return DecisionOut(
         program_id=row.program_id or None,
-        **_amounts(row, row.currency, names),
-        **_same(row, DecisionOut, "program_id", *names),
+        **amounts_of(row, row.currency, names),
+        **amounts_of(own, row.currency, ("earned", "reversed")),
+        rewards=[EarnedOut(**amounts_of(one, one.currency, ("earned", "reversed"))) for one in row.earned],
+        **_same(row, DecisionOut, "program_id", *names, "earned", "reversed", "rewards"),
     )
-
-
-def present_totals(row: CurrencyTotals) -> TotalsOut:
-    names = (
-        "referred",
-        "referred_refunded",
-        "unattributed",
-        "earned",
-        "reversed",
-        "pending",
-        "payable",
-        "held",
-    )
-    return TotalsOut(currency=row.currency, **_amounts(row, row.currency, names))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any, Protocol
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 from fastapi import APIRouter, Query
@@ -19,13 +19,17 @@ from refref.db import drafts, programs
 from refref.db.pool import Connection
 from refref.db.programs import Program
 from refref.flows import programs as program_flows
+from refref.flows.program_budgets import Budget, program_budgets, terms_in_force
 from refref.web.api.call import Call, Reading, WriteCall, Writing
 from refref.web.api.models import (
     TERMS_SCHEMA,
+    Amount,
+    Out,
     ProgramDetailOut,
     ProgramOut,
     StatusChangeOut,
     TemplateOut,
+    amount,
 )
 from refref.web.api.paging import Cursor, Limit, PageOf, before_id, present_rows
 from refref.web.api.schema import operation_id
@@ -68,6 +72,15 @@ class DuplicateIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str | None = Field(default=None, description="Copy of …, unless given.")
+
+
+class BudgetOut(Out):
+    """A cap on the whole program in one currency."""
+
+    period: Literal["month", "quarter", "year", "ever"]
+    rules: list[str] = Field(description="Those whose rewards count; empty: all.")
+    cap: Amount
+    given: Amount = Field(description="In the present period, less what was taken back.")
 
 
 @router.get("/program_templates")
@@ -206,6 +219,28 @@ async def list_statuses(call: Reading, program_id: str) -> PageOf[StatusChangeOu
         await require_program(tx, call.organization_id, program_id)
         changes = await programs.status_changes(tx, call.organization_id, program_id)
     return PageOf(data=[StatusChangeOut.model_validate(change) for change in reversed(changes)], next_cursor=None)
+
+
+@router.get("/programs/{program_id}/budgets")
+async def list_budgets(call: Reading, program_id: str) -> PageOf[BudgetOut]:
+    """The caps on the whole program under the terms in force, with what was given of each in its present period."""
+    async with call.transaction() as tx:
+        program = await require_program(tx, call.organization_id, program_id)
+        connection = await call.connection(tx, program.connection_id)
+        now = call.now + timedelta(seconds=connection.clock_ahead_s)
+        version = await terms_in_force(tx, call.organization_id, program_id, now)
+        found = await program_budgets(tx, call.organization_id, program_id, version, now)
+    return PageOf(data=[present_budget(budget) for budget in found], next_cursor=None)
+
+
+def present_budget(budget: Budget) -> BudgetOut:
+    """A budget for the API."""
+    return BudgetOut(
+        period=budget.period,
+        rules=list(budget.rules),
+        cap=amount(budget.cap_minor, budget.currency),
+        given=amount(budget.given_minor, budget.currency),
+    )
 
 
 def _first_terms(body: NewProgramIn) -> Terms:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from refref.core.estimates import Estimate, estimate_total
-from refref.core.rates import Rate
-from refref.db import programs, rates, reports, setup
+from refref.db import programs, reports
 from refref.db.pool import Connection
-from refref.db.reports import CurrencyTotals, DecisionRow, Page
+from refref.db.reports import DecisionRow, Page
+from refref.flows.estimate_totals import estimate_totals
 from refref.web.pages.chart import trend_chart
 from refref.web.pages.rendering import render
 from refref.web.pages.sandbox_history import history_arriving
@@ -24,7 +21,6 @@ router = APIRouter(include_in_schema=False)
 
 PERIODS = ("7", "30", "90", "365")
 LATEST = 8
-ESTIMATED = ("referred", "earned", "pending", "payable", "held")
 
 
 @router.get("/")
@@ -38,7 +34,9 @@ async def overview(request: Request, viewer: OnConnection) -> Response:
         sums = await reports.overview_totals(tx, viewer.organization_id, viewer.connection_id, since)
         trend = await reports.daily_trend(tx, viewer.organization_id, viewer.connection_id, since)
         latest = await _latest(tx, viewer)
-        together = await _together(tx, viewer, sums.currencies)
+        together = await estimate_totals(
+            tx, viewer.organization_id, viewer.connection_id, sums.currencies, viewer.now.date()
+        )
         has_program = bool(
             await programs.programs(tx, viewer.organization_id, connection_id=viewer.connection_id, limit=1)
         )
@@ -72,31 +70,3 @@ async def latest_sales(request: Request, viewer: OnConnection) -> Response:
 async def _latest(tx: Connection, viewer: Connected) -> Page[DecisionRow]:
     month = viewer.now - timedelta(days=31)
     return await reports.decisions_page(tx, viewer.organization_id, viewer.connection_id, since=month, limit=LATEST)
-
-
-@dataclass(frozen=True, slots=True)
-class Together:
-    """Sums over all currencies, by name; the rates that any of them used, and the currencies that have none."""
-
-    sums: dict[str, Estimate]
-    rates: tuple[Rate, ...]
-    left_out: tuple[str, ...]
-
-
-async def _together(tx: Connection, viewer: Connected, totals: Sequence[CurrencyTotals]) -> Together | None:
-    """The estimates in the display currency of a program, or else the first one; None where there is one currency."""
-    if len(totals) < 2:
-        return None
-    known = await setup.programs_of(tx, viewer.organization_id, viewer.connection_id)
-    wanted = [program.terms[-1].terms.currency.display for program in known if program.terms]
-    display = next((currency for currency in wanted if currency), totals[0].currency)
-    book = await rates.rate_book(tx, viewer.organization_id)
-    sums = {
-        name: estimate_total(
-            {row.currency: getattr(row, f"{name}_minor") for row in totals}, display, book, viewer.now.date()
-        )
-        for name in ESTIMATED
-    }
-    used = {rate.source: rate for estimate in sums.values() for rate in estimate.rates}
-    left_out = {currency for estimate in sums.values() for currency in estimate.left_out}
-    return Together(sums, tuple(used[source] for source in sorted(used)), tuple(sorted(left_out)))

@@ -14,6 +14,7 @@ from refref.web.pages import words
 from refref.web.pages.exports import Cell, csv_response
 from refref.web.pages.lists import Choice, Listing, Select, asked
 from refref.web.pages.rendering import render
+from refref.web.pages.typed_amounts import amounts_text
 from refref.web.pages.viewer import Connected, OnConnection, one_of
 
 router = APIRouter(include_in_schema=False)
@@ -34,6 +35,9 @@ _HEADER = (
     "refunded",
     "earned",
     "reversed",
+    "earned_in_other_currencies",
+    "reversed_in_other_currencies",
+    "grants",
 )
 
 
@@ -93,7 +97,9 @@ async def _fetch(
 
 
 def _cells(row: DecisionRow) -> list[Cell]:
-    amounts = (row.paid_minor, row.base_minor, row.refunded_minor, row.earned_minor, row.reversed_minor)
+    own = row.earned_in(row.currency)
+    others = [one for one in row.earned if one.currency != row.currency]
+    amounts = (row.paid_minor, row.base_minor, row.refunded_minor, own.earned_minor, own.reversed_minor)
     return [
         row.payment_key,
         row.occurred_at,
@@ -105,4 +111,7 @@ def _cells(row: DecisionRow) -> list[Cell]:
         row.reason,
         row.currency.upper(),
         *(decimal_text(amount, row.currency) for amount in amounts),
+        amounts_text({one.currency: one.earned_minor for one in others}),
+        amounts_text({one.currency: one.reversed_minor for one in others if one.reversed_minor}),
+        " ".join(row.grants),
     ]

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from refref.core.periods import period_start
 from refref.core.refusals import Refused
-from refref.core.terms import Cap
 from refref.core.terms_words import sentences_of
-from refref.db import budgets, drafts
+from refref.db import drafts
 from refref.db import programs as stored
-from refref.db.pool import Connection
 from refref.db.programs import StoredTerms
+from refref.flows.program_budgets import program_budgets
 from refref.flows.programs import (
     archive_program,
     duplicate_program,
@@ -33,21 +28,6 @@ router = APIRouter(include_in_schema=False)
 
 _CHANGES = {"pause": pause_program, "resume": resume_program, "archive": archive_program}
 _PERIODS = {"month": "this month", "quarter": "this quarter", "year": "this year", "ever": "in all"}
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """A cap on the whole program in one currency, with what was given in its present period."""
-
-    period: str
-    rules: str
-    currency: str
-    cap_minor: int
-    given_minor: int
-
-    @property
-    def per_mille(self) -> int:
-        return min(1000, max(0, self.given_minor) * 1000 // self.cap_minor)
 
 
 @router.get("/programs")
@@ -138,7 +118,7 @@ async def _program_page(
         changes = await stored.status_changes(tx, viewer.organization_id, program_id)
         in_force = _in_force(versions, viewer)
         names = await names_in(tx, viewer, [in_force.terms] if in_force else [])
-        used = await _budgets(tx, viewer, program_id, in_force.terms.caps) if in_force else []
+        used = await program_budgets(tx, viewer.organization_id, program_id, in_force, viewer.now)
     return render(
         request,
         "program.html",
@@ -151,33 +131,10 @@ async def _program_page(
         changes=list(reversed(changes)),
         sentences=sentences_of(in_force.terms, names) if in_force else [],
         budgets=used,
+        periods=_PERIODS,
         builder_words=builder_words,
         refused=refused,
     )
-
-
-async def _budgets(tx: Connection, viewer: Connected, program_id: str, caps: tuple[Cap, ...]) -> list[Budget]:
-    """The caps on the whole program, each with what was given in its period."""
-    found: list[Budget] = []
-    for cap in caps:
-        if cap.on != "program":
-            continue
-        since = period_start(cap.period, viewer.now_s)
-        given = await budgets.given_since(tx, viewer.organization_id, program_id, since)
-        sums = _by_currency(given, cap)
-        found += [
-            Budget(_PERIODS[cap.period], ", ".join(cap.rules), currency, amount, sums.get(currency, 0))
-            for currency, amount in cap.amounts.items()
-        ]
-    return found
-
-
-def _by_currency(given: list[tuple[str, str, int]], cap: Cap) -> Mapping[str, int]:
-    sums: dict[str, int] = {}
-    for rule_id, currency, amount in given:
-        if not cap.rules or rule_id in cap.rules:
-            sums[currency] = sums.get(currency, 0) + amount
-    return sums
 
 
 def _in_force(versions: list[StoredTerms], viewer: Connected) -> StoredTerms | None:
