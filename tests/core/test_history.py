@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from refref.core.facts import Carrier, CarrierKind, ChargeState, Fact, InvoiceState, Kind, Line
-from refref.core.history import Stretch, news_of, progress_bps, seconds_left
+from refref.core.history import Stretch, covered_until, news_of, progress_bps, seconds_left
 from refref.core.statement import Decided, PaymentClass, class_of, explained_bps
 
 INVOICE = Fact(
@@ -72,6 +72,24 @@ def test_news(known: list[Fact], fresh: Fact, news: str) -> None:
 )
 def test_progress(parts: list[Stretch], bps: int) -> None:
     assert progress_bps(parts) == bps
+
+
+@pytest.mark.parametrize(
+    ("spans", "until"),
+    [
+        ([], None),
+        ([(None, 100)], 100),
+        ([(50, 100)], 100),  # before the first reading nobody promised anything
+        ([(None, 100), (90, 200)], 200),
+        ([(None, 100), (100, 200)], 200),  # spans are half-open
+        ([(None, 100), (150, 200)], 100),  # somebody compared one day: what lies between was not read
+        ([(None, 100), (150, 200), (80, 300)], 300),
+        ([(None, 100), (20, 90)], 100),
+        ([(None, 100), (150, 200), (None, 250)], 250),
+    ],
+)
+def test_what_was_read_without_a_gap(spans: list[tuple[int | None, int]], until: int | None) -> None:
+    assert covered_until(spans) == until
 
 
 def test_the_estimate_follows_the_pace() -> None:

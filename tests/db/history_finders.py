@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from db.two_tenants import NOW, Ids
-from refref.db import event_polls, history, inbox, statements
+from refref.db import compared, event_polls, history, inbox, statements
 from refref.db.history import HistoryRun
 from refref.db.pool import Connection
 from refref.db.reports import readings
 
 RUN = "rdg_a"
-MODULES = (event_polls, history, statements, readings)
+MODULES = (compared, event_polls, history, statements, readings)
 
 
 async def decided(tx: Connection, org: str, a: Ids) -> list[Any]:
@@ -32,9 +32,8 @@ async def stated(tx: Connection, org: str, a: Ids) -> list[Any]:
     return [] if found is None else [found]
 
 
-async def last(tx: Connection, org: str, a: Ids) -> list[int]:
-    found = await history.last_done_until(tx, org, a.connection_id, ("statement",))
-    return [found] if found else []
+async def spans(tx: Connection, org: str, a: Ids) -> list[int]:
+    return [until for _, until in await history.done_spans(tx, org, a.connection_id, ("statement",))]
 
 
 FINDERS: dict[str, Callable[[Connection, str, Ids], Awaitable[Any]]] = {
@@ -42,10 +41,11 @@ FINDERS: dict[str, Callable[[Connection, str, Ids], Awaitable[Any]]] = {
     "reports.readings.statement": stated,
     "history.run_by_id": lambda tx, org, a: history.run_by_id(tx, org, RUN),
     "history.runs": lambda tx, org, a: history.runs(tx, org, a.connection_id, "statement"),
-    "history.last_done_until": last,
+    "history.done_spans": spans,
     "history.parts_of": lambda tx, org, a: history.parts_of(tx, org, RUN),
     "history.gaps_of": lambda tx, org, a: history.gaps_of(tx, org, RUN),
-    "history.known_facts": lambda tx, org, a: history.known_facts(tx, org, a.connection_id, ["cus_a"]),
+    "compared.known_facts": lambda tx, org, a: compared.known_facts(tx, org, a.connection_id, ["cus_a"]),
+    "compared.waiting_events": lambda tx, org, a: compared.waiting_events(tx, org, a.connection_id, ["cus_a"]),
     "inbox.known_event_ids": lambda tx, org, a: inbox.known_event_ids(tx, org, a.connection_id, ["evt_a"]),
     "statements.decided_payments": decided,
     "statements.decided_keys": lambda tx, org, a: statements.decided_keys(tx, org, a.connection_id, ["in_a"]),

@@ -142,6 +142,33 @@ def test_an_answer_that_is_no_list_is_no_end_of_the_list() -> None:
         asyncio.run(reader(Odd(), Clock()).page(LISTS["charges"]))
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"data": [], "has_more": True},
+        {"data": [{"id": "1"}]},
+        {"data": [{"id": "1"}], "has_more": None},
+        {"data": ["1"], "has_more": True},
+    ],
+)
+def test_an_answer_that_is_cut_off_is_no_end_of_the_list(answer: dict[str, object]) -> None:
+    class CutOff(Stripe):
+        async def read(self, path: str, params: Mapping[str, object]) -> dict[str, object]:
+            return answer
+
+    with pytest.raises(StripeFailure):
+        asyncio.run(reader(CutOff(), Clock()).page(LISTS["charges"]))
+
+
+def test_a_long_retry_after_is_not_slept_through() -> None:
+    """Others are read meanwhile; the reading says when it comes back."""
+    clock, stripe = Clock(), Stripe(objects=1, failures=[failure(FailureClass.RATE_LIMITED, 3_600)])
+    with pytest.raises(StripeFailure) as refused:
+        asyncio.run(reader(stripe, clock).page(LISTS["charges"]))
+    assert refused.value.retry_after_s == 3_600
+    assert (len(stripe.asked), clock.now) == (1, 0.0)
+
+
 def test_the_oldest_object_is_found_about_and_never_too_late() -> None:
     began = 1_600_000_000
 

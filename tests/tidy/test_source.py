@@ -18,7 +18,13 @@ FORBIDDEN_NAMES = {"util", "utils", "helper", "helpers", "manager", "managers", 
 NAMES_WITH_A_MEANING = {"core/base.py"}  # the base of a reward: a word of the glossary
 
 # Whatever goes wrong there must not end the process: the request or the job fails, is logged, and the next one runs.
-CATCHES_EVERYTHING = {"web/group_commit.py", "worker/loop.py", "worker/pump.py"}
+CATCHES_EVERYTHING = {
+    "web/group_commit.py",
+    "worker/fetcher.py",
+    "worker/history.py",
+    "worker/loop.py",
+    "worker/pump.py",
+}
 
 # Who may import what, besides core (see below). The reason to keep it so: one place to look for each outside system.
 ONLY_IN = {

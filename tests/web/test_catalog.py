@@ -159,6 +159,53 @@ def test_reading_anew_finds_what_no_event_told_of(with_web: RunWeb) -> None:
     with_web(scenario)
 
 
+def test_what_is_made_anew_under_its_old_id_is_there_again(with_web: RunWeb) -> None:
+    """Merchants choose the ids of coupons, and use one again after deleting it."""
+
+    async def scenario(web: Any) -> None:
+        sb = shop()
+        connection_id = (await web.connection())["connection_id"]
+        sb.create_coupon(percent_off=10, duration="once", id="SPRING", name="First")
+        sb.advance_by(hours=1)
+        sb.delete_coupon("SPRING")
+        before = len(sb.events)
+        (created, *_, deleted) = [event for event in sb.events if event["type"].startswith("coupon.")]
+        await tell(web, connection_id, list(sb.events))
+        assert (await searched(web))["coupons"] == []
+        anew = {**created, "id": "evt_anew", "created": deleted["created"] + 60}
+        await tell(web, connection_id, [anew])
+        assert [row["coupon_id"] for row in (await searched(web))["coupons"]] == ["SPRING"]
+        late = {**deleted, "id": "evt_late", "created": deleted["created"] - 3_000}
+        await tell(web, connection_id, [late, {**created, "id": "evt_old"}])
+        assert [row["coupon_id"] for row in (await searched(web))["coupons"]] == ["SPRING"], "an old event changed it"
+        assert before == len(sb.events)
+        gone = {**deleted, "id": "evt_gone", "created": anew["created"]}
+        await tell(web, connection_id, [gone, {**anew, "id": "evt_same_second"}])
+        assert (await searched(web))["coupons"] == []
+
+    with_web(scenario)
+
+
+def test_a_reading_goes_on_where_the_thing_it_stood_at_was_deleted(with_web: RunWeb) -> None:
+    async def scenario(web: Any) -> None:
+        sb = shop()
+        products = [sb.create_product(f"Product {number:03}")["id"] for number in range(150)]
+        async with quiet_server(create_app(sb)) as url:
+            await connect(web, url)
+            assert await read_catalogs_due(web.database, web.app.context.vault, now) == 1
+            sb.delete_product(products[50])  # the hundredth from the newest: the list goes on after it
+            assert await read_all(web) == 0  # Stripe does not know it: from the part's beginning at the next turn
+            await read_all(web)
+        ended = (await web.api.get("/v1/catalog/sync")).json()
+        assert (ended["state"], ended["error"]) == ("done", None)
+        found = (await searched(web, limit=100))["products"]
+        assert len(found) == 100
+        rows = [row["product_id"] for row in (await searched(web, "Product 00", limit=100))["products"]]
+        assert sorted(rows) == sorted(products[:10])
+
+    with_web(scenario)
+
+
 def test_failures_are_told_and_passed(with_web: RunWeb) -> None:
     async def scenario(web: Any) -> None:
         sb = shop()

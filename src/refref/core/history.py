@@ -5,7 +5,7 @@ Knows nothing of lists, cursors or the inbox.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -59,6 +59,18 @@ def _changes(before: State, after: State | None) -> str:
         if name not in ("lines", "has_all_lines") and getattr(before, name) != getattr(after, name)
     ]
     return f"outdated: {', '.join(names)}"
+
+
+def covered_until(spans: Iterable[tuple[int | None, int]]) -> int | None:
+    """Up to when everything was read without a gap, by spans in order of their ends (seconds; None: the beginning).
+
+    A span that begins after what was read so far leaves a gap and does not count.
+    """
+    covered: int | None = None
+    for begins, ends in spans:
+        if covered is None or begins is None or begins <= covered:
+            covered = ends if covered is None else max(covered, ends)
+    return covered
 
 
 class Stretch(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """The catalogue of a connection: products, prices, coupons, promotion codes, and full readings of it.
 
-An older report changes nothing; what Stripe no longer has keeps its row. Whether something counts is not told here.
+An older report changes nothing; what Stripe no longer has keeps its row, until it is made anew under the same id.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ _TABLES: dict[type, tuple[str, tuple[tuple[str, str, str], ...]]] = {
         ),
     ),
 }
+_SKEW_S = 300  # between our clock and Stripe's
 _KINDS: dict[Part, type] = {
     "products": Product,
     "prices": Price,
@@ -107,7 +108,11 @@ _KINDS: dict[Part, type] = {
 
 
 async def store_items(tx: Connection, organization_id: str, connection_id: str, items: Sequence[CatalogItem]) -> None:
-    """Write what was told, one statement for each kind; of one thing the newest report, and a deletion stays."""
+    """Write what was told, one statement for each kind; of one thing the newest report.
+
+    A deletion also counts against a reading of the same minutes, which our clock may have dated; it stays until a later
+    report has the thing again.
+    """
     for kind in _TABLES:
         newest: dict[object, CatalogItem] = {}
         for item in items:
@@ -127,7 +132,7 @@ async def _store(
     names = [column for column, _, _ in columns]
     types = [*(of_type for _, of_type, _ in columns), "boolean", "bigint", "boolean"]
     arrays = ", ".join(f"${place}::{of_type}[]" for place, of_type in enumerate(types, 3))
-    changed = ", ".join(f"{name} = excluded.{name}" for name in (*names[1:], "is_active", "seen_at"))
+    changed = ", ".join(f"{name} = excluded.{name}" for name in (*names[1:], "is_active"))
     await tx.execute(
         f"""
         insert into {table} as t (organization_id, connection_id, {", ".join(names)}, is_active, seen_at, deleted_at)
@@ -135,8 +140,12 @@ async def _store(
                case when i.is_deleted then to_timestamp(i.seen_at) end
         from unnest({arrays}) as i ({", ".join(names)}, is_active, seen_at, is_deleted)
         on conflict (organization_id, connection_id, {names[0]}) do update
-        set {changed}, deleted_at = coalesce(t.deleted_at, excluded.deleted_at)
-        where excluded.seen_at >= t.seen_at or (excluded.deleted_at is not null and t.deleted_at is null)
+        set {changed}, seen_at = greatest(t.seen_at, excluded.seen_at), deleted_at = excluded.deleted_at
+        where case
+          when excluded.deleted_at is not null then t.deleted_at is null and excluded.seen_at >= t.seen_at - {_SKEW_S}
+          when t.deleted_at is not null
+            then excluded.seen_at > t.seen_at and to_timestamp(excluded.seen_at) > t.deleted_at
+          else excluded.seen_at >= t.seen_at end
         """,  # noqa: S608 - the names are those of the table above
         organization_id,
         connection_id,

@@ -88,6 +88,16 @@ async def update_progress(
     )
 
 
+async def update_part_start(tx: Connection, organization_id: str, connection_id: str, sync_no: int) -> None:
+    """Read the part from its beginning: Stripe no longer has the thing after which it goes on."""
+    await tx.execute(
+        "update catalog_sync set cursor_id = '' where organization_id = $1 and connection_id = $2 and sync_no = $3",
+        organization_id,
+        connection_id,
+        sync_no,
+    )
+
+
 async def postpone_sync(
     tx: Connection, organization_id: str, connection_id: str, sync_no: int, *, error: str, pause_s: int
 ) -> None:

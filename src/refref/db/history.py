@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from refref.core.facts import Fact, decode_fact
 from refref.core.history import Stretch
 from refref.db.pool import Connection
 
@@ -136,18 +135,21 @@ async def runs(
     return [HistoryRun(**row) for row in rows]
 
 
-async def last_done_until(tx: Connection, organization_id: str, connection_id: str, kinds: Sequence[str]) -> int | None:
-    """Up to when (seconds) history was last read to the end by a reading of these kinds."""
-    found: int | None = await tx.fetchval(
+async def done_spans(
+    tx: Connection, organization_id: str, connection_id: str, kinds: Sequence[str]
+) -> list[tuple[int | None, int]]:
+    """The spans (seconds; None: the beginning) that readings of these kinds read to the end, in order of their ends."""
+    rows = await tx.fetch(
         """
-        select max(extract(epoch from until_at))::bigint from history_run
+        select extract(epoch from from_at)::bigint, extract(epoch from until_at)::bigint from history_run
         where organization_id = $1 and connection_id = $2 and kind = any ($3) and status = 'done'
+        order by until_at, from_at desc
         """,
         organization_id,
         connection_id,
         list(kinds),
     )
-    return found
+    return [(row[0], row[1]) for row in rows]
 
 
 async def parts_of(tx: Connection, organization_id: str, run_id: str) -> list[HistoryPart]:
@@ -301,14 +303,16 @@ async def skip(tx: Connection, run: HistoryRun, part: str, sentence: str) -> Non
     )
 
 
-async def restart(tx: Connection, run: HistoryRun, part: str) -> None:
-    """Read a list from its beginning again: Stripe no longer knows the object of its cursor."""
-    await tx.execute(
-        "update history_part set cursor_id = '' where organization_id = $1 and run_id = $2 and part = $3",
+async def forget_cursor(tx: Connection, run: HistoryRun, part: str) -> bool:
+    """Forget the object after which a list goes on: Stripe no longer has it. False where there is none."""
+    tag = await tx.execute(
+        "update history_part set cursor_id = '' where organization_id = $1 and run_id = $2 and part = $3"
+        " and cursor_id <> ''",
         run.organization_id,
         run.run_id,
         part,
     )
+    return bool(tag.endswith(" 1"))
 
 
 async def note_gaps(tx: Connection, run: HistoryRun, gaps: Sequence[Gap]) -> None:
@@ -368,21 +372,18 @@ async def _end(tx: Connection, run: HistoryRun, status: str, sentence: str | Non
     )
 
 
+async def update_due_now(tx: Connection, organization_id: str, connection_id: str) -> None:
+    """Let what waits read again now, the events list, too: the connection has got another key."""
+    for table in ("history_run", "event_poll", "catalog_sync"):
+        await tx.execute(
+            f"update {table} set due_at = '-infinity', attempts = 0"  # noqa: S608 - the names are the literals above
+            " where organization_id = $1 and connection_id = $2 and due_at > now() and attempts > 0",
+            organization_id,
+            connection_id,
+        )
+
+
 async def reconciliations_due(connection: Connection, every_s: int) -> list[tuple[str, str]]:
     """Connections whose comparison is due: (organization_id, connection_id)."""
     rows = await connection.fetch("select organization_id, connection_id from reconciliations_due($1)", every_s)
     return [(row[0], row[1]) for row in rows]
-
-
-async def known_facts(
-    tx: Connection, organization_id: str, connection_id: str, stripe_ids: Collection[str]
-) -> dict[str, Fact]:
-    """The facts of these objects, by id."""
-    rows = await tx.fetch(
-        "select body from fact where organization_id = $1 and connection_id = $2 and stripe_id = any ($3)",
-        organization_id,
-        connection_id,
-        list(stripe_ids),
-    )
-    facts = [decode_fact(row[0]) for row in rows]
-    return {fact.stripe_id: fact for fact in facts}

@@ -10,18 +10,20 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from refref.core.facts import Fact
+from refref.core.facts import Fact, merge
 from refref.core.history import news_of
-from refref.db import history, inbox, setup
+from refref.db import compared, history, inbox, setup
 from refref.db.bodies import compress
 from refref.db.history import Gap, HistoryRun
 from refref.db.inbox import Arrival
 from refref.db.pool import Connection
+from refref.flows.read_stored import read_stored
 from refref.stripe.client import API_VERSION
 from refref.stripe.listing import LISTS, Row, created_of
 from refref.stripe.readers import UnreadableEvent
 from refref.stripe.readers.objects import object_event, read_object
 
+_PARKED = "an event that tells it is parked: see Events"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -35,15 +37,17 @@ async def take_page(
     """
     unless = LISTS[part].unless_status
     wanted = [row for row in rows if row.get("status") not in unless]
-    known = await history.known_facts(tx, run.organization_id, run.connection_id, _ids_in(wanted, seen_at))
+    known, known_parked = await _known(tx, run, _ids_in(wanted, seen_at))
     livemode = await setup.mode_of(tx, run.organization_id, run.connection_id) == "live"
     gaps: list[Gap] = []
     arrivals: list[Arrival] = []
     for row in wanted:
         news = _news(row, seen_at, known)
-        if news:
-            gaps.append(Gap(part, str(row.get("id")), news))
-        if news and not news.startswith("unreadable"):
+        if not news:
+            continue
+        is_parked = known_parked is not None and not _news(row, seen_at, known_parked)
+        gaps.append(Gap(part, str(row.get("id")), _PARKED if is_parked else news))
+        if not is_parked and not news.startswith("unreadable"):
             arrivals.append(_arrival(run, row, seen_at, livemode=livemode))
     stored = await inbox.accept(tx, arrivals) if arrivals else 0
     if run.kind == "reconcile":
@@ -62,6 +66,37 @@ async def take_page(
     if stored:
         await inbox.wake_pumps(tx)
     return stored
+
+
+async def _known(
+    tx: Connection, run: HistoryRun, stripe_ids: set[str]
+) -> tuple[Mapping[str, Fact], Mapping[str, Fact] | None]:
+    """What the books know of these objects, and what they knew if parked events were settled (None: there is none). In
+    a comparison, events that wait to be settled are known: they are not missing."""
+    known = await compared.known_facts(tx, run.organization_id, run.connection_id, stripe_ids)
+    if run.kind != "reconcile":
+        return known, None
+    waiting = await compared.waiting_events(tx, run.organization_id, run.connection_id, stripe_ids)
+    for stripe_type, body, is_parked in waiting:
+        if not is_parked:
+            _add(known, stripe_type, body)
+    parked = [(stripe_type, body) for stripe_type, body, is_parked in waiting if is_parked]
+    if not parked:
+        return known, None
+    with_parked = dict(known)
+    for stripe_type, body in parked:
+        _add(with_parked, stripe_type, body)
+    return known, with_parked
+
+
+def _add(known: dict[str, Fact], stripe_type: str, body: bytes) -> None:
+    try:
+        facts = read_stored(stripe_type, body, {}).facts
+    except UnreadableEvent:
+        return
+    for fact in facts:
+        own = known.get(fact.stripe_id)
+        known[fact.stripe_id] = fact if own is None else merge(own, fact)
 
 
 def _read(row: Row, seen_at: int) -> tuple[Fact, ...]:

@@ -62,14 +62,17 @@ async def take_page(
 async def take_failure(
     tx: Connection, organization_id: str, connection_id: str, sync: CatalogSync, failure: StripeFailure, now: datetime
 ) -> None:
-    """What becomes of a reading that Stripe refused: tried again, without the part, or ended."""
+    """What becomes of a reading that Stripe refused: tried again, without the part, or ended. Where the thing at which it
+    stood was deleted, the part is read from its beginning."""
     if failure.failure is FailureClass.PERMISSION:
         error = f"The key may not list {sync.part.replace('_', ' ')}: {failure}"
         await _go_on(tx, organization_id, connection_id, sync, "", 0, 0, error, now)
         return
-    can_pass = failure.failure in (FailureClass.TRANSIENT, FailureClass.RATE_LIMITED)
-    if can_pass and sync.attempts < MOST_ATTEMPTS:
-        pause_s = min(2**sync.attempts, _LONG_PAUSE_S)
+    if failure.failure is FailureClass.NOT_FOUND and sync.cursor_id:
+        await catalog_syncs.update_part_start(tx, organization_id, connection_id, sync.sync_no)
+        return
+    if failure.policy.is_repeatable and sync.attempts < MOST_ATTEMPTS:
+        pause_s = max(min(2**sync.attempts, _LONG_PAUSE_S), failure.retry_after_s or 0)
         await catalog_syncs.postpone_sync(
             tx, organization_id, connection_id, sync.sync_no, error=str(failure), pause_s=pause_s
         )

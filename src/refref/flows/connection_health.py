@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from refref.core.connection_health import ENDED_BY_NEW_ACCESS, Health, status_of
-from refref.db import audit, connection_health, connections
+from refref.db import audit, connection_health, connections, history
 from refref.db.connection_health import CheckKind
 from refref.db.connections import StripeConnection
 from refref.db.pool import Connection
@@ -44,6 +44,7 @@ async def record_health(
         await connection_health.update_status(tx, *where, status)
     if status == "active" and (status != connection.status or "permission_missing" in ended):
         await connection_health.update_needs_due(tx, *where)
+        await history.update_due_now(tx, *where)
     return replace(connection, status=status)
 
 
@@ -55,6 +56,7 @@ async def restore_connection(tx: Connection, connection: StripeConnection, *, ac
         tx, replace(connection, status="active"), Health({}, frozenset(ENDED_BY_NEW_ACCESS)), actor=actor, now=now
     )
     await connection_health.update_needs_due(tx, *where)
+    await history.update_due_now(tx, *where)
     await connection_health.update_check_at(tx, *where, now)
 
 

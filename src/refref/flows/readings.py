@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from refref.core.history import covered_until
 from refref.core.refusals import Refused
 from refref.db import audit, event_polls, history, setup
 from refref.db.connections import StripeConnection
@@ -16,9 +17,8 @@ from refref.db.pool import Connection
 from refref.ids import new_id
 from refref.stripe.listing import LISTS
 
-EVENTS_KEPT = timedelta(days=30)  # by Stripe
-COMPARED = timedelta(days=35)
-OVERLAP = timedelta(days=5)
+COMPARED = timedelta(days=35)  # as long as Stripe keeps events, and the overlap
+OVERLAP = timedelta(days=6)
 EVENTS_PART = "events"
 STATEMENT_PARTS = ("payments", "movements")
 _BY_ITSELF = "system"
@@ -50,17 +50,22 @@ async def start_reconcile(
     *,
     from_at: datetime | None = None,
     until_at: datetime | None = None,
+    behind: timedelta = timedelta(),
     actor: str,
     now: datetime,
 ) -> HistoryRun:
-    """Ask for a comparison of Stripe with the books over a span: the last 35 days, or since the last comparison where
-    that is longer ago. Raises Refused: history_running, invalid_span."""
-    until_at = until_at or await _present_of(tx, organization_id, connection_id, now)
+    """Ask for a comparison of Stripe with the books over a span: the last 35 days, or since everything was read last
+    where that is longer ago. `behind`: how long before now it ends, unless `until_at` says when.
+
+    Raises Refused: history_running, invalid_span.
+    """
+    until_at = until_at or await _present_of(tx, organization_id, connection_id, now) - behind
     if from_at is None:
         from_at = until_at - COMPARED
-        done = await history.last_done_until(tx, organization_id, connection_id, ("backfill", "reconcile"))
-        if done is not None:
-            from_at = min(from_at, datetime.fromtimestamp(done, UTC) - OVERLAP)
+        spans = await history.done_spans(tx, organization_id, connection_id, ("backfill", "reconcile"))
+        covered = covered_until(spans)
+        if covered is not None:
+            from_at = min(from_at, datetime.fromtimestamp(covered, UTC) - OVERLAP)
     parts = [EVENTS_PART, *LISTS]
     span = (from_at, until_at)
     return await _ask(tx, organization_id, connection_id, "reconcile", parts, span, actor=actor, now=now)
@@ -84,9 +89,9 @@ def month_span(month: str) -> tuple[datetime, datetime]:
     """A calendar month as a half-open span. Raises Refused: invalid_month."""
     try:
         begins = datetime.strptime(f"{month}-01 +0000", "%Y-%m-%d %z")
-    except ValueError:
+        return begins, (begins + timedelta(days=32)).replace(day=1)
+    except (ValueError, OverflowError):
         raise Refused("invalid_month", "Give a month such as 2026-03.", "month") from None
-    return begins, (begins + timedelta(days=32)).replace(day=1)
 
 
 async def cancel_reading(tx: Connection, organization_id: str, run_id: str, *, actor: str, now: datetime) -> HistoryRun:

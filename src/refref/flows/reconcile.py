@@ -21,26 +21,33 @@ from refref.stripe.listing import Row, created_of
 from refref.stripe.readers import REGISTRY
 
 KEPT_S = 30 * DAY_S
+# A span that begins later follows what was read within the last 30 days (flows.readings.OVERLAP is the difference), so
+# that events tell of every change since.
 _RECENT_S = 36 * DAY_S
+_YEAR_S = 365 * DAY_S
+# What may change, or be known of, at any time after it was made; of a payment, within a year.
+_WHOLE = frozenset({"customers", "subscriptions", "refunds", "disputes", "credit_notes"})
+_OF_A_YEAR = frozenset({"invoices", "sessions", "payment_intents", "charges"})
 _READ_TYPES = frozenset(name for name, event in REGISTRY.items() if event.object_name is not None)
 _encode = msgspec.json.Encoder().encode
 
 
-def bounds_of(run: HistoryRun, part: str) -> tuple[int | None, int]:
-    """From when until when a list is read, by the creation of its objects, in seconds.
+def bounds_of(run: HistoryRun, part: str, now_s: int) -> tuple[int | None, int]:
+    """From when until when a list is read, by the creation of its objects, in seconds; `now_s` by Stripe's clock.
 
-    What changes long after it was made is read whole where events cannot tell: customers and subscriptions; invoices
-    from two months earlier, since they may have been paid late.
+    What was made before the span may have changed in it: a debit that arrived, a dispute that was decided, an invoice
+    paid late. Events tell it, as long as Stripe keeps them; where the span goes back further, so do the lists.
     """
     from_s, until_s = run.from_s, run.until_s
+    if run.kind != "reconcile" or from_s is None:
+        return from_s, until_s
     if part == "events":
-        kept = until_s - KEPT_S
-        return (kept if from_s is None else max(from_s, kept)), until_s
-    if run.kind == "reconcile" and from_s is not None and from_s < until_s - _RECENT_S:
-        if part in ("customers", "subscriptions"):
+        return max(from_s, now_s - KEPT_S), until_s
+    if from_s < now_s - _RECENT_S:
+        if part in _WHOLE:
             return None, until_s
-        if part == "invoices":
-            return from_s - 60 * DAY_S, until_s
+        if part in _OF_A_YEAR:
+            return from_s - _YEAR_S, until_s
     return from_s, until_s
 
 

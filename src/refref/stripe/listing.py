@@ -131,8 +131,12 @@ class ListReader:
         """One page of what was created in [from_at, until_at), after the id. Raises StripeFailure."""
         answer = await self._read(what.path, {**what.params, **_created(from_at, until_at), **_after(after)})
         rows = rows_of(answer)
+        if answer["has_more"] is False:
+            return Page(rows, "")
         last = rows[-1].get("id") if rows else None
-        return Page(rows, last if answer.get("has_more") is True and isinstance(last, str) else "")
+        if not isinstance(last, str):
+            raise _odd(what.path)
+        return Page(rows, last)
 
     async def oldest_at(self, what: StripeList, from_at: int | None, newest_at: int) -> int:
         """About since when the list has objects, for an estimate; a little too early, never too late."""
@@ -155,18 +159,25 @@ class ListReader:
             try:
                 return _checked(await self._gateway.read(path, asked), path)
             except StripeFailure as failure:
-                if not failure.policy.is_repeatable or tried + 1 == MOST_TRIES:
-                    raise
+                asked_s = failure.retry_after_s or 0
+                if not failure.policy.is_repeatable or tried + 1 == MOST_TRIES or asked_s > LONGEST_PAUSE_S:
+                    raise  # who reads comes back later, and lets the others have their turn
                 wait = min(2**tried, LONGEST_PAUSE_S) * (0.5 + self._spread() / 2)
-                self._bucket.pause(max(failure.retry_after_s or 0, wait))
+                self._bucket.pause(max(asked_s, wait))
         raise AssertionError("the last try returns or raises")
 
 
 def _checked(answer: Document, path: str) -> Document:
-    if isinstance(answer.get("data"), list):
+    """An answer that is cut off must not pass for the end of a list."""
+    rows, has_more = answer.get("data"), answer.get("has_more")
+    if isinstance(rows, list) and type(has_more) is bool and (rows or not has_more):
         return answer
+    raise _odd(path)
+
+
+def _odd(path: str) -> StripeFailure:
     told = f"Stripe's answer about {path} is no list."
-    raise StripeFailure(FailureClass.TRANSIENT, None, told, status=None, request_id=None)
+    return StripeFailure(FailureClass.TRANSIENT, None, told, status=None, request_id=None)
 
 
 def rows_of(answer: Document) -> list[Row]:

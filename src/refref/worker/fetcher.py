@@ -11,6 +11,7 @@ import structlog
 
 from refref.core.connection_health import Health
 from refref.db import connection_health, connections, needs, setup
+from refref.db.failures import UNREACHABLE
 from refref.db.needs import OpenNeed
 from refref.db.pool import Connection, Database, lock_books
 from refref.flows.ask import OPTIONAL, close_what_is_answered
@@ -19,7 +20,7 @@ from refref.flows.connections import require_connection
 from refref.flows.settle import Incoming, settle
 from refref.stripe.client import StripeGateway
 from refref.stripe.errors import FailureClass, StripeFailure
-from refref.stripe.listing import TokenBucket
+from refref.stripe.listing import LONGEST_PAUSE_S, TokenBucket
 from refref.stripe.readers import Need, NeedKind, UnreadableEvent, read_document
 from refref.vault import Vault
 from refref.worker.gateways import gateway_of
@@ -51,9 +52,34 @@ async def fetch_due(database: Database, vault: Vault, now: Callable[[], int], pa
         finally:
             await gateway.close()
         for need, answer in zip(batch, answers, strict=True):
-            async with database.tenant(organization_id) as tx:
-                await _take(tx, organization_id, connection_id, need, answer, now())
+            await _settle_answer(database, organization_id, connection_id, need, answer, now())
+            if bucket is not None and isinstance(answer, StripeFailure) and answer.retry_after_s:
+                bucket.pause(min(answer.retry_after_s, LONGEST_PAUSE_S))
     return asked
+
+
+async def _settle_answer(
+    database: Database,
+    organization_id: str,
+    connection_id: str,
+    need: OpenNeed,
+    answer: dict[str, object] | StripeFailure,
+    now: int,
+) -> None:
+    try:
+        async with database.tenant(organization_id) as tx:
+            await _take(tx, organization_id, connection_id, need, answer, now)
+    except UNREACHABLE:
+        raise
+    except Exception as error:  # the worker loop's edge: the failure is stored with the need, and the others go on
+        log.exception("an answer failed", connection_id=connection_id, need=need.kind, stripe_id=need.stripe_id)
+        async with database.tenant(organization_id) as tx:
+            sentence = f"{type(error).__name__}: {error}"
+            await needs.postpone(tx, organization_id, connection_id, need, sentence, _pause_s(need))
+
+
+def _pause_s(need: OpenNeed) -> int:
+    return min(1 << min(need.attempts, 12), _LONG_PAUSE_S)
 
 
 async def _fetch(
@@ -88,8 +114,8 @@ async def _take(
             connection = await require_connection(tx, organization_id, connection_id)
             lacking = Health({"permission_missing": need.kind}, frozenset())
             await record_health(tx, connection, lacking, actor="system", now=datetime.now(UTC))
-        can_pass = answer.failure in (FailureClass.TRANSIENT, FailureClass.RATE_LIMITED)
-        pause = min(2**need.attempts, _LONG_PAUSE_S) if can_pass else _LONG_PAUSE_S
+        can_pass = answer.policy.is_repeatable
+        pause = max(_pause_s(need), answer.retry_after_s or 0) if can_pass else _LONG_PAUSE_S
         await needs.postpone(tx, organization_id, connection_id, need, str(answer), pause)
         log.warning("stripe did not answer", connection_id=connection_id, need=need.kind, failure=answer.failure.value)
         return

@@ -7,12 +7,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from refref.core.refusals import Refused
 from refref.db import connections, history
 from refref.db.connections import StripeConnection
+from refref.db.failures import UNREACHABLE
 from refref.db.history import HistoryPart, HistoryRun
 from refref.db.pool import Connection, Database
 from refref.flows.backfill import take_page
@@ -36,7 +38,10 @@ from refref.worker.pace import Pace
 
 TURN_S = 20.0  # then another connection's reading has its turn
 NIGHT_S = 24 * 3600
+NIGHTLY_BEHIND = timedelta(minutes=10)  # what is younger may still be on its way, and would be called missing
 _LONGEST_PAUSE_S = 3600
+_MOST_FAULTS = 8  # of our own, in a row
+_WAITS = (FailureClass.AUTH, FailureClass.PERMISSION)  # for a person, who gives another key
 _NO_KEY = "There is no Stripe key that opens; connect the account again."
 
 log = structlog.get_logger("refref.history")
@@ -81,14 +86,20 @@ async def read_history_due(database: Database, vault: Vault, now: Callable[[], i
 
 
 async def reconcile_due(database: Database, now: Callable[[], int]) -> int:
-    """Ask for the nightly comparison of each connection where it is due; returns how many."""
+    """Ask for the nightly comparison of each connection where it is due; returns how many were asked for."""
     async with database.plain() as connection:
         due = await history.reconciliations_due(connection, NIGHT_S)
+    asked = 0
     for organization_id, connection_id in due:
-        async with database.tenant(organization_id) as tx:
-            at = datetime.fromtimestamp(now(), UTC)
-            await start_reconcile(tx, organization_id, connection_id, actor="system", now=at)
-    return len(due)
+        ids = (organization_id, connection_id)
+        at = datetime.fromtimestamp(now(), UTC)
+        try:
+            async with database.tenant(organization_id) as tx:
+                await start_reconcile(tx, *ids, behind=NIGHTLY_BEHIND, actor="system", now=at)
+            asked += 1
+        except Refused as refused:  # one of an earlier night still waits: for a key, or for Stripe
+            log.warning("no nightly comparison", connection_id=connection_id, reason=refused.code)
+    return asked
 
 
 async def work_on(
@@ -121,14 +132,40 @@ async def work_on(
     except Stopped:
         log.info("reading stopped", run_id=run_id)
     except StripeFailure as failure:
-        log.warning("reading waits", run_id=run_id, failure=failure.failure.value)
-        can_pass = failure.failure in (FailureClass.TRANSIENT, FailureClass.RATE_LIMITED)
-        pause_s = min(30 * 2**run.attempts, _LONGEST_PAUSE_S) if can_pass else _LONGEST_PAUSE_S
-        async with database.tenant(organization_id) as tx:
-            await history.postpone(tx, run, str(failure), pause_s)
+        await _refused(database, run, failure)
+    except UNREACHABLE:
+        raise
+    except Exception as error:  # the worker loop's edge: a fault is stored with the reading, and the others go on
+        log.exception("a reading failed", run_id=run_id)
+        await _failed(database, run, f"{type(error).__name__}: {error}")
     finally:
         await gateway.close()
     return True
+
+
+async def _refused(database: Database, run: HistoryRun, failure: StripeFailure) -> None:
+    """A reading that Stripe refused waits: for Stripe, or for a person who gives a key. Any other refusal ends it."""
+    log.warning("a reading was refused", run_id=run.run_id, failure=failure.failure.value)
+    async with database.tenant(run.organization_id) as tx:
+        if failure.policy.is_repeatable:
+            pause_s = max(_pause_s(run), failure.retry_after_s or 0)
+            await history.postpone(tx, run, str(failure), pause_s)
+        elif failure.failure in _WAITS:
+            await history.postpone(tx, run, str(failure), _LONGEST_PAUSE_S)
+        else:
+            await history.fail(tx, run, str(failure))
+
+
+async def _failed(database: Database, run: HistoryRun, sentence: str) -> None:
+    async with database.tenant(run.organization_id) as tx:
+        if run.attempts + 1 < _MOST_FAULTS:
+            await history.postpone(tx, run, sentence, _pause_s(run))
+        else:
+            await history.fail(tx, run, sentence)
+
+
+def _pause_s(run: HistoryRun) -> int:
+    return min(30 << min(run.attempts, 10), _LONGEST_PAUSE_S)
 
 
 async def _read_lists(turn: _Turn) -> bool:
@@ -162,17 +199,21 @@ async def _state_payments(turn: _Turn, part: HistoryPart) -> bool:
 
 
 async def _read_list(turn: _Turn, part: HistoryPart) -> bool:
-    """Read one list on from its cursor, asking for the next page while one is stored. True at its end."""
-    what = _list_of(turn.run.kind, part.part)
     try:
-        asked = await _ask(turn, part.part, what, part.cursor_id)
-        if part.newest_at is None:
-            await _note_span(turn, part, what, asked.page)
+        return await _read_pages(turn, part)
     except StripeFailure as failure:
         return await _left_out(turn, part, failure)
+
+
+async def _read_pages(turn: _Turn, part: HistoryPart) -> bool:
+    """Read one list on from its cursor, asking for the next page while one is stored. True at its end."""
+    what = _list_of(turn.run.kind, part.part)
+    asked = await _ask(turn, part, what, part.cursor_id)
+    if part.newest_at is None:
+        await _note_span(turn, part, what, asked.page)
     while True:
         next_id = asked.page.next_id
-        coming = asyncio.create_task(_ask(turn, part.part, what, next_id)) if next_id and not turn.is_over else None
+        coming = asyncio.create_task(_ask(turn, part, what, next_id)) if next_id and not turn.is_over else None
         try:
             async with turn.database.tenant(turn.run.organization_id) as tx:
                 await _hold(tx, turn.run)
@@ -187,9 +228,11 @@ async def _read_list(turn: _Turn, part: HistoryPart) -> bool:
         asked = await coming
 
 
-async def _ask(turn: _Turn, part: str, what: StripeList, after: str) -> _Asked:
-    from_at, until_at = bounds_of(turn.run, part)
+async def _ask(turn: _Turn, part: HistoryPart, what: StripeList, after: str) -> _Asked:
     seen_at = turn.now()
+    from_at, until_at = bounds_of(turn.run, part.part, seen_at)
+    if not after and part.reached_at is not None:  # the object of the cursor is gone: on from its second
+        until_at = min(until_at, part.reached_at + 1)
     return _Asked(await turn.reader.page(what, from_at=from_at, until_at=until_at, after=after), seen_at)
 
 
@@ -208,21 +251,22 @@ async def _note_span(turn: _Turn, part: HistoryPart, what: StripeList, first: Pa
     if not first.next_id:
         return
     newest_at = created_of(first.rows[0])
-    from_at, _ = bounds_of(turn.run, part.part)
+    from_at, _ = bounds_of(turn.run, part.part, turn.now())
     oldest_at = await turn.reader.oldest_at(what, from_at, newest_at)
     async with turn.database.tenant(turn.run.organization_id) as tx:
         await history.note_span(tx, turn.run, part.part, newest_at, oldest_at)
 
 
 async def _left_out(turn: _Turn, part: HistoryPart, failure: StripeFailure) -> bool:
-    """A list that the key may not read is left out; one whose cursor Stripe has forgotten is begun again."""
+    """A list that the key may not read is left out. Where Stripe no longer has the object of the cursor, the list is
+    read on from that object's second."""
     async with turn.database.tenant(turn.run.organization_id) as tx:
         await _hold(tx, turn.run)
         if failure.failure is FailureClass.PERMISSION:
             await history.skip(tx, turn.run, part.part, failure.message)
             return True
-        if failure.failure is FailureClass.NOT_FOUND and part.cursor_id:
-            await history.restart(tx, turn.run, part.part)
+        is_lost = failure.failure is FailureClass.NOT_FOUND
+        if is_lost and await history.forget_cursor(tx, turn.run, part.part):
             return False
     raise failure
 

@@ -58,7 +58,7 @@ async def run_worker(
         tasks.create_task(_repeat("rates", RATES_S, lambda: adopt_bundled_rates(database, now)))
         tasks.create_task(_repeat("mail list", RATES_S, lambda: adopt_mail_list(database)))
         tasks.create_task(_repeat("rereader", REREAD_S, lambda: read_again_due(database)))
-        tasks.create_task(_repeat("catalog", CATALOG_S, lambda: read_catalogs_due(database, vault, now)))
+        tasks.create_task(_repeat("catalog", CATALOG_S, lambda: read_catalogs_due(database, vault, now, pace)))
         tasks.create_task(_repeat("backtests", BACKTEST_S, lambda: run_due_backtests(database)))
         tasks.create_task(_repeat("history", HISTORY_S, lambda: read_history_due(database, vault, now, pace)))
         tasks.create_task(_repeat("events list", POLL_S, lambda: poll_events_due(database, vault, now, pace)))

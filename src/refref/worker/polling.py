@@ -15,7 +15,7 @@ from refref.db.connections import StripeConnection
 from refref.db.event_polls import EventPoll
 from refref.db.pool import Database
 from refref.flows.reconcile import KEPT_S, take_events
-from refref.stripe.errors import FailureClass, StripeFailure
+from refref.stripe.errors import StripeFailure
 from refref.stripe.listing import EVENTS, MISSED_EVENTS, ListReader, StripeList
 from refref.vault import Vault
 from refref.worker.gateways import gateway_of
@@ -54,8 +54,9 @@ async def _poll(
         return await _read_events(database, pace.reader_of(gateway, connection), connection, poll, until_at)
     except StripeFailure as failure:
         log.warning("events not read", connection_id=connection_id, failure=failure.failure.value)
-        can_pass = failure.failure in (FailureClass.TRANSIENT, FailureClass.RATE_LIMITED)
-        pause_s = min(30 * 2 ** min(poll.attempts, 10), _LONGEST_PAUSE_S) if can_pass else _LONGEST_PAUSE_S
+        pause_s = _LONGEST_PAUSE_S
+        if failure.policy.is_repeatable:
+            pause_s = max(min(30 << min(poll.attempts, 10), _LONGEST_PAUSE_S), failure.retry_after_s or 0)
         async with database.tenant(organization_id) as tx:
             await event_polls.postpone(tx, organization_id, connection_id, str(failure), pause_s)
         return 0
