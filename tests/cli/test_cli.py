@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ from typer.testing import CliRunner, Result
 
 from refref.cli import app
 from refref.db.pool import Database
+from refref.sandbox import Sandbox
+from refref.sandbox.wire import create_app as sandbox_app
+from sandbox.shop import serve
 
 KEYS = {name: base64.b64encode(bytes([number]) * 32).decode() for number, name in enumerate(("k1", "k2"))}
 Run = Callable[..., Result]
@@ -33,11 +36,19 @@ def refref(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ru
     return run
 
 
+@pytest.fixture
+def stripe_url() -> Iterator[str]:
+    """Give the address of a sandbox, where a key can be tried."""
+    url, stop = serve(sandbox_app(Sandbox()))
+    yield url
+    stop()
+
+
 def said(result: Result) -> Any:
     return json.loads(result.stdout)
 
 
-def test_an_installation_is_set_up_from_the_command_line(refref: Run, tmp_path: Path) -> None:
+def test_an_installation_is_set_up_from_the_command_line(refref: Run, tmp_path: Path, stripe_url: str) -> None:
     owner = said(refref("user", "create", "--email", "a@example.com", "--new-organization", "Shop", "--json"))
     assert len(owner["password"]) >= 16
     viewer = said(
@@ -48,7 +59,10 @@ def test_an_installation_is_set_up_from_the_command_line(refref: Run, tmp_path: 
     )
     assert "password" not in viewer
     connection = said(
-        refref("connection", "create", "--api-key", "-", "--json", typed="rk_test_sample0001\n"),
+        refref(
+            *("connection", "create", "--api-key", "-", "--api-base", stripe_url, "--json"),
+            typed="rk_test_sample0001\n",
+        ),
     )
     assert connection["mode"] == "test"
     assert connection["webhook_url"].startswith("https://refer.example.com/stripe/webhooks/con_")
@@ -98,9 +112,12 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
     assert result.stdout == ""
 
 
-def test_the_master_key_is_rotated(refref: Run, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_master_key_is_rotated(
+    refref: Run, database: str, monkeypatch: pytest.MonkeyPatch, stripe_url: str
+) -> None:
     refref("user", "create", "--email", "a@example.com", "--new-organization", "Shop")
-    refref("connection", "create", "--api-key", "rk_test_sample0001", "--webhook-secret", "whsec_sample0001")
+    secrets = ("--api-key", "rk_test_sample0001", "--webhook-secret", "whsec_sample0001")
+    refref("connection", "create", *secrets, "--api-base", stripe_url)
     monkeypatch.setenv("REFREF_MASTER_KEY", f"k2:{KEYS['k2']},k1:{KEYS['k1']}")
     assert said(refref("key", "rotate", "--json")) == {"key_id": "k2", "changed": 2}
     assert said(refref("key", "rotate", "--json")) == {"key_id": "k2", "changed": 0}

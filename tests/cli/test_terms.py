@@ -27,7 +27,7 @@ def refref(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ru
         return result
 
     run("user", "create", "--email", "a@example.com", "--new-organization", "Sample Shop")
-    run("connection", "create", "--api-key", "rk_test_sample0001")
+    run("connection", "create", "--mode", "test")
     return run
 
 

@@ -94,7 +94,7 @@ def test_a_program_s_terms_and_its_draft(
         return result.stdout
 
     refref("user", "create", "--email", "a@example.com", "--new-organization", "Sample Shop")
-    refref("connection", "create", "--api-key", "rk_test_sample0001")
+    refref("connection", "create", "--mode", "test")
     program_id = json.loads(refref("program", "create", "--name", "Sample program", "--json"))["program_id"]
     shown = simulate(str(file), "--program", program_id, code=1).stdout
     assert "Terms (Sample program, version 1):" in shown

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
+from refref.flows.connections import NewConnection, create_connection
 from refref.sandbox import Sandbox
 from refref.sandbox.wire import create_app
 from refref.worker.history import read_history_due, reconcile_due
@@ -197,7 +199,11 @@ def test_the_nightly_comparison_is_asked_for_once_a_day(with_web: RunWeb) -> Non
 
 def test_an_account_s_history_is_asked_for_when_it_is_connected(with_web: RunWeb) -> None:
     async def scenario(web: Any) -> None:
-        await web.connection(api_key="rk_test_sample000000000000", mode=None)  # nobody calls Stripe: no worker runs
+        given = NewConnection(name="Shop", api_key="rk_test_sample000000000000")  # nobody calls Stripe: it is not tried
+        async with web.database.tenant(web.organization_id) as tx:
+            await create_connection(
+                tx, web.app.context.vault, web.organization_id, given, actor="system", now=datetime.now(UTC)
+            )
         (asked,) = (await web.api.get("/v1/readings", params={"kind": "backfill"})).json()["data"]
         assert (asked["status"], asked["from_at"], asked["created_by"]) == ("waiting", None, "system")
 

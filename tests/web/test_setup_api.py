@@ -5,6 +5,10 @@ from typing import Any
 
 import pytest
 
+from refref.sandbox import Sandbox
+from refref.sandbox.wire import create_app as sandbox_app
+from stories.port import quiet_server
+
 RunWeb = Callable[..., None]
 
 
@@ -13,7 +17,9 @@ def test_a_merchant_sets_up_everything_by_the_api(with_web: RunWeb) -> None:
         me = (await web.api.get("/v1/organizations/me")).json()
         assert (me["name"], me["role"]) == ("Sample Shop", "admin")
 
-        connection = await web.connection(api_key="rk_test_sample0000", webhook_secret="whsec_sample0001", mode=None)
+        async with quiet_server(sandbox_app(Sandbox())) as stripe:
+            given = {"api_key": "rk_test_sample0000", "webhook_secret": "whsec_sample0001", "api_base": stripe}
+            connection = await web.connection(mode=None, **given)
         assert connection["mode"] == "test"
         assert connection["webhook_url"] == f"http://refref.test/stripe/webhooks/{connection['connection_id']}"
         shown = (await web.api.get(f"/v1/connections/{connection['connection_id']}")).json()
@@ -161,7 +167,9 @@ def test_codes_are_unique_on_a_connection_whatever_their_case(with_web: RunWeb) 
 
 def test_nothing_secret_and_nobody_s_address_is_in_the_audit_log(with_web: RunWeb) -> None:
     async def scenario(web: Any) -> None:
-        await web.connection(api_key="rk_test_sample0000", webhook_secret="whsec_sample0001", mode="test")
+        async with quiet_server(sandbox_app(Sandbox())) as stripe:
+            given = {"api_key": "rk_test_sample0000", "webhook_secret": "whsec_sample0001", "api_base": stripe}
+            await web.connection(**given)
         program = await web.program()
         await web.participant(program["program_id"], refcode="anna-1", email="anna@example.com")
         log = await web.api.get("/v1/audit_log")

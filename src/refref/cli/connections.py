@@ -87,13 +87,13 @@ def connect(
     given = NewConnection(name=name, api_key=secret_from(api_key, "Stripe key"), api_base=api_base)
 
     async def work(here: Installation) -> tuple[StripeConnection, Mapping[str, object]]:
-        desk, acting = await _desk(here, organization)
+        desk, acting = await desk_and_acting(here, organization)
         made, report = await connect_with_key(desk, acting, given)
         return made, present_report(report)
 
     made, report = run(work)
     shown = {"connection_id": made.connection_id, "mode": made.mode, **report}
-    show(shown, f"{made.connection_id} ({made.mode} mode)\n{_permissions_text(report)}", as_json=as_json)
+    show(shown, f"{made.connection_id} ({made.mode} mode)\n{report_text(report)}", as_json=as_json)
 
 
 def check(
@@ -107,7 +107,7 @@ def check(
     from refref.core.refusals import Refused
 
     async def work(here: Installation) -> tuple[Mapping[str, object], Mapping[str, object] | None, bool]:
-        desk, acting = await _desk(here, organization)
+        desk, acting = await desk_and_acting(here, organization)
         connection_id = await _connection_id(here, acting, connection)
         report = await check_permissions(desk, acting, connection_id)
         try:
@@ -120,7 +120,7 @@ def check(
         return present_report(report), seen.present(), bool(report.missing) or is_faulty
 
     permissions, endpoint_seen, is_wrong = run(work)
-    text = _permissions_text(permissions)
+    text = report_text(permissions)
     if endpoint_seen is not None:
         text += f"\n\n{_endpoint_text(endpoint_seen)}"
     show({"permissions": permissions, "endpoint": endpoint_seen}, text, as_json=as_json)
@@ -140,11 +140,11 @@ def change_key(
     secret = secret_from(api_key, "Stripe key") or ""
 
     async def work(here: Installation) -> Mapping[str, object]:
-        desk, acting = await _desk(here, organization)
+        desk, acting = await desk_and_acting(here, organization)
         return present_report(await exchange_key(desk, acting, await _connection_id(here, acting, connection), secret))
 
     report = run(work)
-    show(report, _permissions_text(report), as_json=as_json)
+    show(report, report_text(report), as_json=as_json)
 
 
 def endpoint(
@@ -158,7 +158,7 @@ def endpoint(
     from refref.connecting.endpoints import ReviewedEndpoint, repair_webhooks, review_webhooks
 
     async def work(here: Installation) -> ReviewedEndpoint:
-        desk, acting = await _desk(here, organization)
+        desk, acting = await desk_and_acting(here, organization)
         connection_id = await _connection_id(here, acting, connection)
         if repair or roll:
             return await repair_webhooks(desk, acting, connection_id, roll_secret=roll)
@@ -182,7 +182,7 @@ def end(
     confirm("End the connection?", yes=yes)
 
     async def work(here: Installation) -> tuple[StripeConnection, str | None]:
-        desk, acting = await _desk(here, organization)
+        desk, acting = await desk_and_acting(here, organization)
         return await end_connection(desk, acting, await _connection_id(here, acting, connection))
 
     ended, left = run(work)
@@ -194,7 +194,8 @@ def _codes(problems: list[ConnectionProblem], connection_id: str) -> list[str]:
     return [problem.code for problem in problems if problem.connection_id == connection_id]
 
 
-async def _desk(here: Installation, organization: str | None) -> tuple[Desk, Acting]:
+async def desk_and_acting(here: Installation, organization: str | None) -> tuple[Desk, Acting]:
+    """Where a command takes the steps of connecting, and for whom."""
     from refref.connecting.access import Acting, Desk
     from refref.vault import Vault
 
@@ -208,7 +209,12 @@ async def _connection_id(here: Installation, acting: Acting, given: str | None) 
         return (await here.connection(tx, acting.organization_id, given)).connection_id
 
 
-def _permissions_text(report: Mapping[str, object]) -> str:
+def report_text(report: Mapping[str, object] | None) -> str:
+    """What a key can do; without one, what is missing."""
+    from refref.core.permission_table import WITHOUT_KEY
+
+    if report is None:
+        return "\n".join(["Without a key it only listens:", *(f"- {line}" for line in WITHOUT_KEY)])
     rows = report["permissions"]
     assert isinstance(rows, list)
     lines = table([[row["name"], row["state"].replace("_", " "), row["need"], row["purpose"]] for row in rows])

@@ -10,6 +10,8 @@ import typer
 from refref.cli.running import ACTOR, AsJson, Installation, Organization, fail, run, secret_from, show
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from refref.db.connections import StripeConnection
     from refref.flows.api_keys import CreatedApiKey
 
@@ -114,11 +116,12 @@ def create_connection(
     organization: Organization = None,
     as_json: AsJson = False,
 ) -> None:
-    """Connect a Stripe account in one mode."""
-    from refref.flows import connections
-    from refref.vault import Vault
+    """Connect a Stripe account in one mode; a key is tried first."""
+    from refref.cli.connections import desk_and_acting, report_text
+    from refref.connecting.keys import connect_stripe, present_report
+    from refref.flows.connections import NewConnection
 
-    given = connections.NewConnection(
+    given = NewConnection(
         name=name,
         mode=mode,
         api_key=secret_from(api_key, "Stripe key"),
@@ -127,16 +130,15 @@ def create_connection(
         api_base=api_base,
     )
 
-    async def work(here: Installation) -> tuple[StripeConnection, str]:
-        async with here.tenant(organization) as (tx, organization_id):
-            made = await connections.create_connection(
-                tx, Vault(here.settings.master_keys), organization_id, given, actor=ACTOR, now=here.now
-            )
-        return made, f"{here.settings.base_url}/stripe/webhooks/{made.connection_id}"
+    async def work(here: Installation) -> tuple[StripeConnection, Mapping[str, object] | None, str]:
+        made, report = await connect_stripe(*await desk_and_acting(here, organization), given)
+        shown = None if report is None else present_report(report)
+        return made, shown, f"{here.settings.base_url}/stripe/webhooks/{made.connection_id}"
 
-    made, webhook_url = run(work)
-    shown = {"connection_id": made.connection_id, "mode": made.mode, "webhook_url": webhook_url}
-    show(shown, f"{made.connection_id} ({made.mode} mode)\nSend webhooks to {webhook_url}", as_json=as_json)
+    made, report, webhook_url = run(work)
+    shown = {"connection_id": made.connection_id, "mode": made.mode, "webhook_url": webhook_url, "key": report}
+    text = f"{made.connection_id} ({made.mode} mode)\nSend webhooks to {webhook_url}\n{report_text(report)}"
+    show(shown, text, as_json=as_json)
 
 
 def rotate_keys(as_json: AsJson = False) -> None:

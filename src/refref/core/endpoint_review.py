@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 # Every set-up has them; without one of these sales or renewals are lost.
 BASIC_EVENTS = (
@@ -69,13 +68,10 @@ class EndpointReview:
 
 def is_public(url: str) -> bool:
     """Whether Stripe can reach an address from outside; a loopback one only a sandbox on this machine can."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
+    if not url.startswith("https://"):
         return False
-    if parts.scheme != "https":
-        return False
+    host = _authority(url).rpartition("@")[2]
+    host = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     try:
         return ipaddress.ip_address(host).is_global
     except ValueError:  # a name

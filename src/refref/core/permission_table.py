@@ -68,6 +68,16 @@ PERMISSIONS: tuple[PermissionRow, ...] = (
     PermissionRow("Transfers", "transfer", "unused", "unused", (), "/v1/transfers", "Not needed by this connection."),
 )  # fmt: skip
 
+# What a connection that only listens cannot do, honestly.
+WITHOUT_KEY: tuple[str, ...] = (
+    "A refund or dispute may not find the invoice that was paid: then its reward is not taken back by itself.",
+    "Products and prices of a checkout are not known: rules that name products find only what invoices tell.",
+    "Invoices with more than ten lines count by the lines that the webhook carries.",
+    "Payments in other currencies use RefRef's rates, never Stripe's own.",
+    "Events that were missed are not noticed and not fetched; no history is read; no statement ties to the balance.",
+    "The webhook endpoint is yours to make, review and repair.",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class PermissionState:

@@ -90,13 +90,6 @@ def check_api_base(text: str | None, mode: str) -> str | None:
     )
 
 
-def key_warning(api_key: str | None) -> str | None:
-    """What to tell somebody who gave more power than RefRef needs."""
-    if api_key and api_key.strip().startswith("sk_live_"):
-        return f"This key may do everything in your Stripe account. A restricted key is enough: {WHERE_KEYS}."
-    return None
-
-
 def _is_loopback_origin(text: str) -> bool:
     try:
         parts = urlsplit(text)

@@ -82,10 +82,8 @@ class WriteCall(Call):
         key = self.idempotency_key
         request_hash = await self._request_hash() if key is not None else b""
         async with self.transaction() as tx:
-            if key is not None:
-                stored = await idempotency.stored_answer(tx, self.organization_id, key, self.now - KEEP_ANSWERS)
-                if stored is not None and (answer := self._repeat(key, stored, request_hash)) is not None:
-                    return answer
+            if key is not None and (answer := await self._answered(tx, key, request_hash)) is not None:
+                return answer
             body = (await run(tx)).model_dump_json().encode()
             if key is not None:
                 sealed = self.context.vault.seal(body, self._place(key))
@@ -94,7 +92,19 @@ class WriteCall(Call):
                 await idempotency.store_answer(tx, self.organization_id, key, answer_to_keep, self.now)
         return Response(body, status, media_type=_JSON)
 
-    def _repeat(self, key: str, stored: idempotency.StoredAnswer, request_hash: bytes) -> Response | None:
+    async def answered(self) -> Response | None:
+        """What the same request got before under its key. For a write that asks somebody outside first: not again."""
+        if self.idempotency_key is None:
+            return None
+        request_hash = await self._request_hash()
+        async with self.transaction() as tx:
+            return await self._answered(tx, self.idempotency_key, request_hash)
+
+    async def _answered(self, tx: Connection, key: str, request_hash: bytes) -> Response | None:
+        stored = await idempotency.stored_answer(tx, self.organization_id, key, self.now - KEEP_ANSWERS)
+        return None if stored is None else self._repeat(key, stored, request_hash)
+
+    def _repeat(self, key: str, stored: idempotency.StoredAnswer, request_hash: bytes) -> Response:
         if stored.request_hash != request_hash:
             raise Refused(
                 "idempotency_conflict",

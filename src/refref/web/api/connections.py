@@ -12,10 +12,12 @@ from refref.connecting.endpoints import ReviewedEndpoint, end_connection, repair
 from refref.connecting.keys import KeyReport, check_permissions
 from refref.connecting.watch import check_connection
 from refref.core.connection_health import PROBLEMS
+from refref.core.permission_table import WITHOUT_KEY
 from refref.db import connection_health
 from refref.db.connection_health import ConnectionProblem
 from refref.flows.connections import require_connection
 from refref.web.api.call import Call, Reading
+from refref.web.api.models import CreatedConnectionOut, SecretOut
 from refref.web.api.schema import operation_id
 
 router = APIRouter(prefix="/v1/connections", tags=["connections"], generate_unique_id_function=operation_id)
@@ -55,6 +57,19 @@ class PermissionsOut(BaseModel):
     """What a connection's key can do, tried just now."""
 
     stripe_account_id: str | None
+    warnings: list[str]
+    permissions: list[PermissionOut]
+
+
+class ConnectedOut(CreatedConnectionOut):
+    """A new connection, with what its key can do; without a key, `warnings` says what is missing then."""
+
+    permissions: list[PermissionOut]
+
+
+class StoredKeyOut(SecretOut):
+    """The key that is used from now on, with what it can do."""
+
     warnings: list[str]
     permissions: list[PermissionOut]
 
@@ -166,14 +181,27 @@ def _present_problem(problem: ConnectionProblem) -> ProblemOut:
     )
 
 
+def present_warnings(report: KeyReport | None) -> list[str]:
+    """What to tell whoever gave a key, or none."""
+    if report is None:
+        return list(WITHOUT_KEY)
+    lacking = f"Add to the key what it needs: {', '.join(report.missing)}." if report.missing else None
+    return [*report.warnings, *([lacking] if lacking else [])]
+
+
+def present_permission_rows(report: KeyReport | None) -> list[PermissionOut]:
+    """The table of permissions."""
+    return [
+        PermissionOut(name=row.name, need=row.need, state=row.state, missing=list(row.missing), purpose=row.purpose)
+        for row in (() if report is None else report.permissions)
+    ]
+
+
 def _present_permissions(report: KeyReport) -> PermissionsOut:
     return PermissionsOut(
         stripe_account_id=report.stripe_account_id,
         warnings=list(report.warnings),
-        permissions=[
-            PermissionOut(name=row.name, need=row.need, state=row.state, missing=list(row.missing), purpose=row.purpose)
-            for row in report.permissions
-        ],
+        permissions=present_permission_rows(report),
     )
 
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from refref.connecting.keys import store_new, store_other, try_new, try_other
 from refref.core.refusals import Refused
 from refref.db import api_keys as api_key_rows
 from refref.db import audit, connections, organizations
@@ -20,15 +21,21 @@ from refref.db.pool import Connection
 from refref.flows import api_keys
 from refref.flows import connections as connection_flows
 from refref.flows.connections import NewConnection
-from refref.flows.stripe_keys import key_warning
 from refref.web.api.call import Call, Reading, Writing
+from refref.web.api.connections import (
+    ConnectedOut,
+    StoredKeyOut,
+    acting_of,
+    desk_of,
+    present_permission_rows,
+    present_warnings,
+)
 from refref.web.api.models import (
     ApiKeyOut,
     AuditEntryOut,
     ConnectionDetailOut,
     ConnectionOut,
     CreatedApiKeyOut,
-    CreatedConnectionOut,
     OrganizationOut,
     SecretOut,
 )
@@ -143,18 +150,22 @@ async def list_connections(call: Reading, limit: Limit = 50, cursor: Cursor = No
     return present_rows(rows, limit, lambda row: present_connection(call, row), lambda row: row.connection_id)
 
 
-@router.post("/connections", status_code=201, response_model=CreatedConnectionOut)
+@router.post("/connections", status_code=201, response_model=ConnectedOut)
 async def create_connection(call: Writing, body: NewConnectionIn) -> Response:
-    """Connect a Stripe account in one mode, with a restricted key, a webhook signing secret, or both."""
+    """Connect a Stripe account in one mode, with a restricted key, a webhook signing secret, or both.
 
-    async def run(tx: Connection) -> CreatedConnectionOut:
-        given = NewConnection(**body.model_dump())
-        made = await connection_flows.create_connection(
-            tx, call.context.vault, call.organization_id, given, actor=call.actor, now=call.now
-        )
-        warning = key_warning(body.api_key)
-        return CreatedConnectionOut(
-            warnings=[warning] if warning else [], **present_connection(call, made).model_dump()
+    A key is tried first: one that Stripe does not accept, or that could not be tried, is not stored."""
+    if (before := await call.answered()) is not None:
+        return before
+    given = NewConnection(**body.model_dump())
+    report = await try_new(given)
+
+    async def run(tx: Connection) -> ConnectedOut:
+        made = await store_new(tx, call.context.vault, acting_of(call), given, report)
+        return ConnectedOut(
+            warnings=present_warnings(report),
+            permissions=present_permission_rows(report),
+            **present_connection(call, made).model_dump(),
         )
 
     return await call.write(201, run)
@@ -198,21 +209,20 @@ async def add_webhook_secret(call: Writing, connection_id: str, body: WebhookSec
     return await call.write(201, run)
 
 
-@router.post("/connections/{connection_id}/api_key", status_code=201, response_model=SecretOut)
+@router.post("/connections/{connection_id}/api_key", status_code=201, response_model=StoredKeyOut)
 async def replace_stripe_key(call: Writing, connection_id: str, body: StripeKeyIn) -> Response:
-    """Use another Stripe key of the same mode from now on."""
+    """Use another Stripe key of the same account and mode from now on. It is tried first."""
+    if (before := await call.answered()) is not None:
+        return before
+    report = await try_other(desk_of(call), acting_of(call), connection_id, body.api_key)
 
-    async def run(tx: Connection) -> SecretOut:
-        made = await connection_flows.replace_api_key(
-            tx,
-            call.context.vault,
-            call.organization_id,
-            connection_id,
-            api_key=body.api_key,
-            actor=call.actor,
-            now=call.now,
+    async def run(tx: Connection) -> StoredKeyOut:
+        stored = await store_other(tx, call.context.vault, acting_of(call), connection_id, body.api_key, report)
+        return StoredKeyOut(
+            warnings=present_warnings(report),
+            permissions=present_permission_rows(report),
+            **SecretOut.model_validate(stored).model_dump(),
         )
-        return SecretOut.model_validate(made)
 
     return await call.write(201, run)
 

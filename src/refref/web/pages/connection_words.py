@@ -1,4 +1,4 @@
-"""The words of connections: what a state is called, what a permission's state means, what is missing without a key."""
+"""The words of connections: what a state is called, what a permission's state means."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ from refref.db.connection_health import ConnectionProblem
 from refref.db.connections import StripeConnection
 from refref.web.pages.words import Status, moment_text
 
-# What a connection that only listens cannot do, honestly.
-WITHOUT_KEY: tuple[str, ...] = (
-    "A refund or dispute may not find the invoice that was paid: then its reward is not taken back by itself.",
-    "Products and prices of a checkout are not known: rules that name products find only what invoices tell.",
-    "Invoices with more than ten lines count by the lines that the webhook carries.",
-    "Payments in other currencies use RefRef's rates, never Stripe's own.",
-    "Events that were missed are not noticed and not fetched; no history is read; no statement ties to the balance.",
-    "The webhook endpoint is yours to make, review and repair.",
-)
 PERMISSION_STATES: dict[str, Status] = {
     "works": Status("Works", "good", ""),
     "missing": Status("Missing", "bad", "Add it to the key in Stripe."),

@@ -10,13 +10,14 @@ from starlette.responses import RedirectResponse, Response
 
 from refref.connecting.access import Acting, Desk
 from refref.connecting.endpoints import end_connection, repair_webhooks, review_webhooks
-from refref.connecting.keys import check_permissions, connect_with_key, exchange_key
+from refref.connecting.keys import check_permissions, connect_stripe, connect_with_key, exchange_key
 from refref.connecting.oauth import CALLBACK, send_to_stripe, take_back
 from refref.connecting.watch import check_connection
+from refref.core.permission_table import WITHOUT_KEY
 from refref.core.refusals import Refused
 from refref.db import connection_health, connections, custom_events, reports
 from refref.db.connections import StripeConnection
-from refref.flows.connections import NewConnection, add_webhook_secret, create_connection
+from refref.flows.connections import NewConnection, add_webhook_secret
 from refref.stripe.oauth import STRIPE_CONNECT
 from refref.stripe.readers import events_to_enable
 from refref.web.middleware import content_security_policy
@@ -56,26 +57,17 @@ async def connect_page(request: Request, viewer: SignedIn) -> Response:
 async def connect(request: Request, viewer: SignedIn) -> Response:
     """Connect with a key, which is tried first, or with a signing secret alone."""
     form = await form_of(request)
+    with_key = form.get("way") == "key"
     given = NewConnection(
         name=form.get("name", "") or "Stripe",
-        mode=form.get("mode") or None,
-        api_key=form.get("api_key") or None,
+        mode=None if with_key else form.get("mode") or None,
+        api_key=form.get("api_key", "") if with_key else None,
         webhook_secret=form.get("webhook_secret") or None,
         api_base=form.get("api_base") or None,
     )
+    connect_way = connect_with_key if with_key else connect_stripe
     try:
-        if form.get("way") == "key":
-            made, _ = await connect_with_key(_desk(viewer), _acting(viewer), given)
-        else:
-            async with viewer.transaction() as tx:
-                made = await create_connection(
-                    tx,
-                    viewer.context.vault,
-                    viewer.organization_id,
-                    given,
-                    actor=viewer.actor,
-                    now=viewer.real_now,
-                )
+        made, _ = await connect_way(_desk(viewer), _acting(viewer), given)
     except Refused as refused:
         kept = {name: value for name, value in form.items() if name in ("name", "mode", "way", "api_base")}
         return _connect_page(request, viewer, refused, kept)
@@ -217,7 +209,7 @@ def _connect_page(
         refused=refused,
         values=values or {},
         platform_modes=[platform.mode for platform in platforms],
-        without_key=connection_words.WITHOUT_KEY,
+        without_key=WITHOUT_KEY,
     )
     if platforms:  # the form's answer leads to Stripe, which the policy must let it
         targets = " ".join(sorted({platform.api_base or STRIPE_CONNECT for platform in platforms}))
@@ -261,7 +253,7 @@ async def _connection_page(
         past_problems=[problem for problem in problems if problem.ended_at is not None],
         webhook_url=f"{viewer.context.settings.base_url}/stripe/webhooks/{connection_id}",
         has_mail=viewer.context.settings.mail is not None,
-        without_key=connection_words.WITHOUT_KEY,
+        without_key=WITHOUT_KEY,
         problem_kind=connection_words.problem_kind,
         permission_states=connection_words.PERMISSION_STATES,
         refused=refused,
