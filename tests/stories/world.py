@@ -261,7 +261,7 @@ class World:
     async def _fetch(self, merchant: Merchant, story: Story) -> None:
         """Let the needs that were noted fall due (they wait two seconds) and be answered by the sandbox's API."""
         async with self.database.tenant(merchant.organization_id) as tx:
-            await tx.execute("update open_need set due_at = now()")
+            await tx.execute("update open_need set due_at = now() where due_at < 'infinity'")
         if story.mode.is_crashing:
             crashing = CrashingDatabase(self.database, story.rng)
             while crashing.crashes < 2:

@@ -69,7 +69,7 @@ class Shop:
             settled = await settle(tx, *ids, [Incoming(facts, None)], NOW_S)
             asked = await exchange_rates_to_ask_for(tx, *ids, settled.facts)
             await ask_what_matters(tx, *ids, asked, settled.facts)
-            await tx.execute("update open_need set due_at = now()")
+            await tx.execute("update open_need set due_at = now() where due_at < 'infinity'")
             return await self.open_needs(tx)
 
     async def open_needs(self, tx: Connection) -> list[tuple[str, str]]:

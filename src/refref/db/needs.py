@@ -1,8 +1,11 @@
-"""Open needs: what an event left open and only Stripe's API can answer, and the answers kept for replays."""
+"""Open needs: what an event left open and only Stripe's API can answer, and the answers kept for replays.
+
+A need that sleeps is due at infinity.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from refref.db.bodies import compress, decompress
@@ -20,15 +23,17 @@ class OpenNeed:
 
 
 async def ask(
-    tx: Connection, organization_id: str, connection_id: str, needs: Sequence[OpenNeed], delay_s: int
+    tx: Connection, organization_id: str, connection_id: str, needs: Sequence[OpenNeed], delay_s: int | None
 ) -> None:
-    """Note needs that have no answer as new as they are, due in `delay_s` seconds (an event may answer them first)."""
+    """Note needs that have no answer as new as they are, due in `delay_s` seconds (an event may answer them first); with
+    None they sleep until `update_awake`."""
     if not needs:
         return
     await tx.execute(
         """
         insert into open_need (organization_id, connection_id, need_kind, stripe_id, seen_at, due_at)
-        select $1, $2, n.kind, n.stripe_id, n.seen_at, now() + make_interval(secs => $6)
+        select $1, $2, n.kind, n.stripe_id, n.seen_at,
+          case when $6::int is null then 'infinity' else now() + make_interval(secs => $6::int) end
         from (
           select kind, stripe_id, max(seen_at) as seen_at
           from unnest($3::text[], $4::text[], $5::bigint[]) as asked (kind, stripe_id, seen_at) group by 1, 2
@@ -38,7 +43,8 @@ async def ask(
             and d.need_kind = n.kind and d.stripe_id = n.stripe_id and d.seen_at >= n.seen_at
         )
         on conflict (organization_id, connection_id, need_kind, stripe_id) do update
-        set seen_at = greatest(open_need.seen_at, excluded.seen_at)
+        set seen_at = greatest(open_need.seen_at, excluded.seen_at),
+          due_at = case when open_need.due_at = 'infinity' then excluded.due_at else open_need.due_at end
         """,
         organization_id,
         connection_id,
@@ -46,6 +52,23 @@ async def ask(
         [n.stripe_id for n in needs],
         [n.seen_at for n in needs],
         delay_s,
+    )
+
+
+async def update_awake(
+    tx: Connection, organization_id: str, connection_id: str, kinds: Collection[str], seen_since: int
+) -> None:
+    """Ask for what slept, of these kinds and told at `seen_since` (seconds) or later: somebody looks at it now."""
+    await tx.execute(
+        """
+        update open_need set due_at = now()
+        where organization_id = $1 and connection_id = $2 and need_kind = any ($3) and seen_at >= $4
+          and due_at = 'infinity'
+        """,
+        organization_id,
+        connection_id,
+        list(kinds),
+        seen_since,
     )
 
 

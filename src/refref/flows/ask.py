@@ -1,32 +1,22 @@
-"""Ask: which of the things that events left open matter for the books, and note those for the fetcher."""
+"""Ask: which of the things that events left open matter for the books: those the fetcher asks, the others sleep."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from refref.core.compiled import compiled
 from refref.core.facts import ChargeState, Fact, Kind
-from refref.core.terms import Terms
 from refref.db import facts as db_facts
 from refref.db import needs as db_needs
 from refref.db import setup
 from refref.db.needs import OpenNeed
 from refref.db.pool import Connection
+from refref.flows.looked_at import BY_TERMS, DISCOUNTS, kinds_looked_at
 from refref.stripe.reading import NeedKind
 
 DELAY_S = 2  # the event that answers a need often comes a moment later
 OPTIONAL = frozenset(
     {NeedKind.BALANCE_TRANSACTION}
 )  # good to know; a key without the permission need not be asked again
-_DISCOUNTS = (NeedKind.INVOICE_DISCOUNTS, NeedKind.SESSION_DISCOUNTS, NeedKind.SUBSCRIPTION_DISCOUNTS)
-_BY_TERMS = frozenset({*_DISCOUNTS, NeedKind.SESSION_COUPONS, NeedKind.SESSION_LINES, NeedKind.INVOICE_OFF_STRIPE})
-_OF_LINES = (
-    "products",
-    "prices",
-    "quantity",
-    "subscription_plan",
-    "billing_interval",
-)  # fields of `sale` in conditions
 
 
 async def ask_what_matters(
@@ -36,26 +26,21 @@ async def ask_what_matters(
     needs: Sequence[OpenNeed],
     facts: Mapping[str, Fact],
 ) -> None:
-    """Note the needs that can change a reward, given the facts as they are after settling."""
+    """Note the needs that can change a reward, given the facts as they are after settling. Those that no terms look at
+    sleep, until some do."""
     if not needs:
         return
-    kinds = {need.kind for need in needs}
-    wanted = [need for need in needs if _is_open(need, facts)]
-    if kinds & _BY_TERMS:
+    open_needs = [need for need in needs if _is_open(need, facts)]
+    asleep: set[NeedKind] = set()
+    if any(need.kind in BY_TERMS for need in open_needs):
         programs = await setup.programs_of(tx, organization_id, connection_id)
-        versions = [version for program in programs for version in program.terms]
-        terms = [version.terms for version in versions]
-        needs_coupons = any(map(_looks_at_coupons, terms))
-        has_codes = await db_needs.has_promotion_codes(tx, organization_id, connection_id)
-        unwanted: set[str] = set()
-        if not needs_coupons:
-            unwanted.update(_DISCOUNTS if not has_codes else (), [NeedKind.SESSION_COUPONS])
-        if not any(compiled(version).needs_lines or _asks_for(version.terms, _OF_LINES) for version in versions):
-            unwanted.add(NeedKind.SESSION_LINES)
-        if all(t.counts_out_of_band for t in terms):
-            unwanted.add(NeedKind.INVOICE_OFF_STRIPE)
-        wanted = [need for need in wanted if need.kind not in unwanted]
-    await db_needs.ask(tx, organization_id, connection_id, wanted, DELAY_S)
+        awake = set(kinds_looked_at(version for program in programs for version in program.terms))
+        if await db_needs.has_promotion_codes(tx, organization_id, connection_id):
+            awake.update(DISCOUNTS)
+        asleep.update(BY_TERMS - awake)
+    ids = (organization_id, connection_id)
+    await db_needs.ask(tx, *ids, [need for need in open_needs if need.kind not in asleep], DELAY_S)
+    await db_needs.ask(tx, *ids, [need for need in open_needs if need.kind in asleep], None)
 
 
 async def close_what_is_answered(
@@ -107,18 +92,6 @@ async def exchange_rates_to_ask_for(
         for fact in sorted(charges, key=lambda fact: fact.stripe_id)
         if isinstance(fact.state, ChargeState) and wanted - {fact.state.currency} and fact.stripe_id not in told
     ]
-
-
-def _looks_at_coupons(terms: Terms) -> bool:
-    """Whether it matters which coupons are on a sale."""
-    named = terms.excluded_coupons or any(event.excluded_coupons for event in terms.events)
-    return bool(named) or _asks_for(terms, ("coupons",))
-
-
-def _asks_for(terms: Terms, fields: Sequence[str]) -> bool:
-    """Whether a condition names one of these fields of the sale."""
-    conditions = [*(event.condition for event in terms.events), *(rule.condition for rule in terms.rules)]
-    return any(f"sale.{field}" in condition for condition in conditions for field in fields)
 
 
 def _is_open(need: OpenNeed, facts: Mapping[str, Fact]) -> bool:

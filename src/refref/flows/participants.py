@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from refref.core.refusals import Refused
-from refref.db import audit, connections, facts, inbox, participants, profiles, programs
+from refref.db import audit, connections, facts, inbox, needs, participants, profiles, programs
 from refref.db.participants import Participant, ParticipantCode
 from refref.db.pool import Connection
 from refref.db.profiles import Profile
@@ -22,6 +22,7 @@ from refref.flows.checks import (
     check_metadata,
     check_name,
 )
+from refref.flows.looked_at import DISCOUNTS
 from refref.ids import new_id
 
 KINDS = ("referrer", "affiliate")
@@ -239,6 +240,9 @@ async def _insert_code(
         raise Refused("code_taken", "This code is or was in use on this connection. Choose another.", field)
     if await facts.mark_code_dirty(tx, owner.organization_id, owner.connection_id, made.code):
         await inbox.wake_pumps(tx)  # sales carried the code before anybody owned it
+    if code_kind == "promotion_code":
+        since_s = int(since.timestamp())
+        await needs.update_awake(tx, owner.organization_id, owner.connection_id, DISCOUNTS, since_s)
     await audit.record(
         tx,
         owner.organization_id,

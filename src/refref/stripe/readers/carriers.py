@@ -4,7 +4,7 @@ judges: whether a value is one of ours is for attribution to say."""
 from __future__ import annotations
 
 from refref.core.facts import Carrier, CarrierKind
-from refref.stripe.readers.probe import Payload, id_or_none, rows, section
+from refref.stripe.readers.probe import Payload, id_or_none, rows, section, whole_or_none
 from refref.stripe.reading import UnreadableEvent
 
 REFERRAL_KEY = "refref_referral_id"
@@ -41,6 +41,26 @@ def session_reference(session: Payload, seen_at: int) -> tuple[Carrier, ...]:
         return ()
     campaign = stripped(section(session, "metadata").get(CAMPAIGN_KEY), CAMPAIGN_KEY)
     return (Carrier(CarrierKind.CLIENT_REFERENCE, value, seen_at, campaign),)
+
+
+def discount_starts(payload: Payload) -> dict[str, int]:
+    """Since when each promotion code and coupon is on a customer or a subscription and its items, by id."""
+    found: dict[str, int] = {}
+    holders = [payload, *rows(section(payload, "items"), "data")]
+    shown = [holder.get("discount") for holder in holders]
+    for holder in holders:
+        listed = holder.get("discounts")
+        shown.extend(listed if isinstance(listed, list) else ())
+    for discount in shown:
+        start = whole_or_none(discount, "start") if type(discount) is dict else None
+        if type(discount) is not dict or start is None:
+            continue
+        coupon = section(discount, "source").get("coupon") or discount.get("coupon")
+        for named in (discount.get("promotion_code"), coupon):
+            stripe_id = named.get("id") if type(named) is dict else named
+            if type(stripe_id) is str:
+                found[stripe_id] = min(start, found.get(stripe_id, start))
+    return found
 
 
 class Discounts:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from refref.core.facts import Carrier, Fact
+from refref.stripe.readers.carriers import discount_starts
 from refref.stripe.readers.probe import Payload, identifier, rows, section, whole_or_none
 from refref.stripe.readers.registry import OBJECT_READERS
 from refref.stripe.readers.scene import Scene
@@ -78,24 +79,7 @@ def _known_at(payload: Payload, seen_at: int) -> int:
 
 def _starts(payload: Payload) -> dict[str, int]:
     """Since when each promotion code and coupon is on a customer or subscription, where the discount is shown."""
-    if payload.get("object") not in ("customer", "subscription"):
-        return {}
-    found: dict[str, int] = {}
-    holders = [payload, *rows(section(payload, "items"), "data")]
-    shown = [holder.get("discount") for holder in holders]
-    for holder in holders:
-        listed = holder.get("discounts")
-        shown.extend(listed if isinstance(listed, list) else ())
-    for discount in shown:
-        start = whole_or_none(discount, "start") if type(discount) is dict else None
-        if type(discount) is not dict or start is None:
-            continue
-        coupon = section(discount, "source").get("coupon") or discount.get("coupon")
-        for named in (discount.get("promotion_code"), coupon):
-            stripe_id = named.get("id") if type(named) is dict else named
-            if type(stripe_id) is str:
-                found[stripe_id] = min(start, found.get(stripe_id, start))
-    return found
+    return discount_starts(payload) if payload.get("object") in ("customer", "subscription") else {}
 
 
 def _dated(fact: Fact, payload: Payload, seen_at: int, known_at: int, starts: Mapping[str, int]) -> Fact:

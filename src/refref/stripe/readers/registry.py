@@ -11,6 +11,7 @@ import msgspec
 
 from refref.core.facts import Fact, Kind
 from refref.stripe.readers.balance import read_balance_transaction
+from refref.stripe.readers.carriers import discount_starts
 from refref.stripe.readers.catalog import CATALOG_READERS
 from refref.stripe.readers.customer import read_customer, read_discount, read_subscription
 from refref.stripe.readers.invoice import read_invoice, read_invoice_payment
@@ -266,11 +267,24 @@ def read_document(need: Need, document: Mapping[str, Any], seen_at: int) -> tupl
         return ()
     OBJECT_READERS[name](document, scene)
     facts = scene.facts()
+    if need.kind is NeedKind.SUBSCRIPTION_DISCOUNTS:  # asked late, it may show discounts of later
+        starts = discount_starts(document)
+        return tuple(_begun(fact, starts) for fact in without_state(facts))
     if need.kind in _CARRIERS_ONLY:
         return without_state(facts)
     if need.kind is NeedKind.SUBSCRIPTION:
         return tuple(_weighted(fact, need.stripe_id) for fact in facts)
     return facts
+
+
+def _begun(fact: Fact, starts: Mapping[str, int]) -> Fact:
+    """What is on a fact, from no earlier than its discount began."""
+    carriers = [
+        msgspec.structs.replace(carrier, seen_at=max(carrier.seen_at, starts.get(carrier.value, 0)))
+        for carrier in fact.carriers
+    ]
+    marks = [(name, max(at, starts.get(name.partition(":")[2], 0))) for name, at in fact.marks]
+    return msgspec.structs.replace(fact, carriers=tuple(carriers), marks=tuple(marks))
 
 
 def _weighted(fact: Fact, stripe_id: str) -> Fact:
