@@ -1,35 +1,26 @@
-"""Connections that stop working: the state is clear, administrators hear of it, nothing is lost, and it goes on."""
+"""Connections that stop working: the state is clear, nothing is lost, and it goes on."""
 
 import json
-import socket
 import time
-from datetime import UTC, datetime
-from email import message_from_bytes
-from email.message import Message
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from connecting.town import ENOUGH, OWNER, Town, delivering, in_town, served
+from connecting.town import ENOUGH, Town, delivering, in_town, served
 from refref.connecting.endpoints import end_connection, repair_webhooks
 from refref.connecting.keys import check_permissions, exchange_key
 from refref.connecting.watch import check_connection, check_due
 from refref.core.connection_health import PROBLEMS, judge_account, judge_refusal, status_of
 from refref.db.connection_health import organizations_to_mail
 from refref.db.needs import OpenNeed, ask
-from refref.db.pool import Database
-from refref.flows import accounts
 from refref.flows.connection_health import record_health
 from refref.sandbox.deliveries import sign
-from refref.settings import MailServer, MasterKey
+from refref.settings import MasterKey
 from refref.stripe.client import API_VERSION
 from refref.vault import Vault
 from refref.web.intake import Intake
 from refref.worker.fetcher import fetch_due
 from refref.worker.pump import pump_once
-from refref.worker.watch import mail_problems
 
 
 @pytest.mark.parametrize(
@@ -233,85 +224,6 @@ async def deliver(town: Town, connection_id: str, secret: str, event_id: str, ve
     answer = await intake.take(connection_id, sign(body, secret, int(time.time())).encode(), body)
     await intake.close()
     assert answer.status == 200
-
-
-class Postbox:
-    """A mail server that keeps what it is given, or refuses it."""
-
-    def __init__(self) -> None:
-        self.mails: list[tuple[list[str], Message]] = []
-        self.is_full = False
-
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
-        if self.is_full:
-            return "452 Insufficient system storage"
-        assert isinstance(envelope.content, bytes)
-        self.mails.append((list(envelope.rcpt_tos), message_from_bytes(envelope.content)))
-        return "250 OK"
-
-
-def test_administrators_are_mailed_once(database: str) -> None:
-    postbox = Postbox()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    controller = Controller(postbox, hostname="127.0.0.1", port=port)
-    controller.start()
-    mail = MailServer("127.0.0.1", port, None, None, False, "refref@example.com")
-
-    async def story(town: Town) -> None:
-        await add_people(town.database, town.organization_id)
-        key = town.key()
-        made = await town.connect(key)
-        assert await mail_problems(town.database, town.settings) == 0
-        town.sb.revoke_key(key)
-        await check_connection(town.desk, town.acting, made.connection_id)
-        postbox.is_full = True
-        assert await mail_problems(town.database, town.settings) == 0
-        postbox.is_full = False
-        assert await mail_problems(town.database, town.settings) == 1
-        assert await mail_problems(town.database, town.settings) == 0
-        assert sorted(to for to, _ in postbox.mails) == [["admin@example.com"], [OWNER]]
-        message = postbox.mails[0][1]
-        assert message["Subject"] == "RefRef: Stripe refuses the key (Shop, test mode)"
-        text = message.get_payload(decode=True)
-        assert isinstance(text, bytes)
-        assert f"/integrations/stripe/{made.connection_id}" in text.decode()
-        assert key[-8:] not in text.decode()
-        await check_connection(town.desk, town.acting, made.connection_id)  # still so: no second mail
-        assert await mail_problems(town.database, town.settings) == 0
-
-    try:
-        in_town(database, story, mail=mail)
-    finally:
-        controller.stop()
-
-
-def test_without_a_mail_server_the_pages_alone_tell(database: str) -> None:
-    async def story(town: Town) -> None:
-        key = town.key()
-        made = await town.connect(key)
-        town.sb.revoke_key(key)
-        await check_connection(town.desk, town.acting, made.connection_id)
-        assert await mail_problems(town.database, town.settings) == 0
-        assert await town.open_codes(made.connection_id) == {"key_refused"}
-
-    in_town(database, story)
-
-
-async def add_people(database: Database, organization_id: str) -> None:
-    for email, role in (("admin@example.com", "admin"), ("viewer@example.com", "viewer")):
-        async with database.tenant(organization_id) as tx:
-            await accounts.create_user(
-                tx,
-                organization_id,
-                email=email,
-                name="",
-                role=role,
-                password_hash="-",
-                actor="system",
-                now=datetime.now(UTC),
-            )
 
 
 def test_our_own_version_is_no_problem_and_ends_one(database: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -96,14 +97,32 @@ async def note_ended_problems(
     return [row["code"] for row in rows]
 
 
-async def unmailed_problems(tx: Connection, organization_id: str) -> list[ConnectionProblem]:
-    """Open problems that nobody was mailed about."""
+async def problems_to_mail(tx: Connection, organization_id: str, now: datetime) -> list[ConnectionProblem]:
+    """Open problems that nobody was mailed about; one that comes again and again is mailed about every six hours."""
     rows = await tx.fetch(
-        "select connection_id, code, began_at, detail, ended_at from connection_problem"
-        " where organization_id = $1 and mailed_at is null and ended_at is null order by began_at, connection_id, code",
+        """
+        select connection_id, code, began_at, detail, ended_at from connection_problem p
+        where organization_id = $1 and mailed_at is null and ended_at is null
+          and not exists (select from connection_problem q where q.organization_id = p.organization_id
+                          and q.connection_id = p.connection_id and q.code = p.code
+                          and q.mailed_at > $2::timestamptz - interval '6 hours')
+        order by began_at, connection_id, code
+        """,
         organization_id,
+        now,
     )
     return [ConnectionProblem(**row) for row in rows]
+
+
+@asynccontextmanager
+async def only_mailer(connection: Connection) -> AsyncIterator[bool]:
+    """Whether this process may send mail now; no other one may until the block ends, or the process."""
+    is_mine: bool = await connection.fetchval("select pg_try_advisory_lock(hashtextextended('mail', 2))")
+    try:
+        yield is_mine
+    finally:
+        if is_mine:
+            await connection.execute("select pg_advisory_unlock(hashtextextended('mail', 2))")
 
 
 async def mark_mailed(

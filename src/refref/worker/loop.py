@@ -22,9 +22,10 @@ from refref.worker.history import read_history_due, reconcile_due
 from refref.worker.mail_list import adopt_mail_list
 from refref.worker.pace import Pace
 from refref.worker.polling import poll_events_due
+from refref.worker.problem_mail import ProblemMail
 from refref.worker.pump import Floors, pump_once
 from refref.worker.rereader import read_again_due
-from refref.worker.watch import mail_problems, watch_due
+from refref.worker.watch import watch_due
 
 LOOK_AGAIN_S = 1.0  # the pump looks by itself, should a call have been lost
 CLOCK_S = 1.0
@@ -66,7 +67,7 @@ async def run_worker(
         tasks.create_task(_repeat("fetcher", FETCH_S, lambda: fetch_due(database, vault, now, pace)))
         if settings is not None:
             tasks.create_task(_repeat("watch", WATCH_S, lambda: watch_due(database, vault, settings)))
-            tasks.create_task(_repeat("mail", MAIL_S, lambda: mail_problems(database, settings)))
+            tasks.create_task(_repeat("mail", MAIL_S, ProblemMail(database, settings).send_due))
 
 
 class Growth:
