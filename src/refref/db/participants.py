@@ -69,6 +69,20 @@ async def participant_by_id(tx: Connection, organization_id: str, participant_id
     return None if row is None else Participant(**row)
 
 
+async def known_participants(
+    tx: Connection, organization_id: str, connection_id: str, participant_ids: Collection[str]
+) -> set[str]:
+    """Those of the ids that a participant of the connection has."""
+    rows = await tx.fetch(
+        "select participant_id from participant where organization_id = $1 and connection_id = $2"
+        " and participant_id = any ($3)",
+        organization_id,
+        connection_id,
+        list(participant_ids),
+    )
+    return {row[0] for row in rows}
+
+
 async def update_paused_at(
     tx: Connection, organization_id: str, participant_id: str, paused_at: datetime | None
 ) -> None:

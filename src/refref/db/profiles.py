@@ -62,6 +62,22 @@ async def profiles_of(tx: Connection, organization_id: str, participant_ids: Col
     ]
 
 
+async def groups_of_program(tx: Connection, organization_id: str, program_id: str) -> list[str]:
+    """The groups that participants of a program have, or had; at most 100."""
+    rows = await tx.fetch(
+        """
+        select distinct g.name
+        from participant p
+        join participant_profile f on f.organization_id = $1 and f.participant_id = p.participant_id
+        cross join unnest(f.group_names) as g (name)
+        where p.organization_id = $1 and p.program_id = $2 order by g.name limit 100
+        """,
+        organization_id,
+        program_id,
+    )
+    return [row[0] for row in rows]
+
+
 async def mark_participant_dirty(tx: Connection, organization_id: str, participant_id: str) -> bool:
     """Have the scopes of everybody whom a participant referred settled again; False when there is nobody."""
     found: int = await tx.fetchval(

@@ -13,10 +13,11 @@ from refref.core.program import counts_otherwise
 from refref.core.refusals import Refused
 from refref.core.terms import Terms, TermsVersion, terms_to_json
 from refref.core.terms_check import check_terms
-from refref.db import audit, connections, custom_events, facts, inbox, programs
+from refref.db import audit, connections, custom_events, facts, inbox, needs, participants, programs
 from refref.db.pool import Connection
 from refref.db.programs import Program, StatusChange, StoredTerms
 from refref.flows.checks import check_instant
+from refref.flows.looked_at import kinds_looked_at
 from refref.ids import new_id
 
 SINCE_EVER = datetime(2000, 1, 1, tzinfo=UTC)  # before any sale that Stripe can tell of
@@ -88,6 +89,7 @@ async def add_version(
     terms_out_of_order (before the last version's instant), terms_outdated (another one came meanwhile).
     """
     check_terms(terms)
+    await _check_sharers(tx, program, terms)
     if program.status == "archived":
         raise Refused("program_archived", "The program is archived, which is for good: duplicate it to begin anew.")
     stored = await programs.terms_versions(tx, program.organization_id, program.program_id)
@@ -105,6 +107,8 @@ async def add_version(
     )
     await programs.insert_terms(tx, made)
     await custom_events.ask_for_types(tx, program.organization_id, program.connection_id, custom_paths([terms]))
+    ids = (program.organization_id, program.connection_id)
+    await needs.update_awake(tx, *ids, kinds_looked_at([_version(made)]), int(starts_at.timestamp()))
     await audit.record(
         tx,
         program.organization_id,
@@ -118,6 +122,25 @@ async def add_version(
     if starts_at < there or counts_otherwise(before, [*before, _version(made)]):
         await settle_again(tx, program)
     return made
+
+
+async def _check_sharers(tx: Connection, program: Program, terms: Terms) -> None:
+    """Refuse to divide money with somebody who is not there: it could never be paid out."""
+    named = {
+        f"terms.rules.{place}.split.{number}.participant": share.participant
+        for place, rule in enumerate(terms.rules)
+        for number, share in enumerate(rule.split)
+        if share.participant != "referrer"
+    }
+    if not named:
+        return
+    known = await participants.known_participants(
+        tx, program.organization_id, program.connection_id, set(named.values())
+    )
+    for field, participant_id in named.items():
+        if participant_id not in known:
+            sentence = f"There is no participant {participant_id} on this connection: choose one who takes part."
+            raise Refused("invalid_terms", sentence, field)
 
 
 def _version(stored: StoredTerms) -> TermsVersion:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from oracle.drawing import Dice
 from oracle.drawn_terms import currency_terms, fraud_rules
@@ -210,11 +211,15 @@ def owner(sample_site: SampleSite) -> Iterator[httpx.Client]:
 
 def test_saving_every_page_as_it_came_changes_nothing(sample_site: SampleSite, owner: httpx.Client) -> None:
     program = new_program(owner)
-    set_draft(sample_site, program, RICH)
+    shared = structs.replace(
+        RICH.rules[3], split=(Share("referrer", 7_500), Share(sample_site.sample.participant_id, 2_500))
+    )
+    rich = structs.replace(RICH, rules=(*RICH.rules[:3], shared, *RICH.rules[4:]))
+    set_draft(sample_site, program, rich)
     for page in PAGES:
         answer = save(owner, f"{program}/draft/{page}")
         assert answer.status_code == 303, (page, answer.text)
-        assert draft_of(owner, program) == RICH, page
+        assert draft_of(owner, program) == rich, page
     overview = owner.get(f"{program}/draft").text
     assert "Nothing keeps these terms from being published" in overview
 

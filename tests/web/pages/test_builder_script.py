@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from refref.core.catalog import Coupon, Price, Product
 from refref.db import catalog
@@ -58,15 +58,46 @@ def test_every_page_of_a_full_draft_fits_a_phone_and_reads_well(
 def test_products_are_found_by_name_and_chosen(page: Page, sample_site: SampleSite, program: str) -> None:
     page.goto(f"{sample_site.url}{program}/draft/rules/4")
     page.get_by_text("Products, group, campaign, dates").click()
-    page.get_by_text("Choose from your products and prices").first.click()
-    page.get_by_label("Search by name or id").first.fill("course")
-    page.get_by_role("button", name="9.50 USD every month").click()
     field = page.get_by_label("Only these products, prices or plans", exact=True)
+    picker = page.locator("[data-picker]", has=page.locator('[name="products"]'))
+    picker.get_by_text("Choose from your products and prices").click()
+    picker.get_by_label("Search by name or id").fill("course")
+    page.get_by_role("button", name="9.50 USD every month").click()
     expect(field).to_have_value("price_month")
+    expect(picker.locator("[data-names]")).to_have_text("Sample Course")
     page.get_by_role("button", name="Sample Course").first.click()
     expect(field).to_have_value("price_month, prod_course")
     page.get_by_role("button", name="9.50 USD every month").click()
     expect(field).to_have_value("prod_course")
+
+
+def test_participants_are_found_by_name_and_chosen(page: Page, sample_site: SampleSite, program: str) -> None:
+    page.goto(f"{sample_site.url}{program}/draft/rules/4")
+
+    def row(number: int) -> Locator:
+        return page.locator("[data-row]", has=page.locator(f'[name="split.{number}.participant"]'))
+
+    page.get_by_role("button", name="Add a share").click()
+    with client_of(sample_site.url, EMAIL) as owner:
+        shown = owner.get(f"{program}/people?kind=split").text
+    assert "No participant of this program is found" in shown, "the program of the draft has none yet"
+    last = row(4)
+    last.get_by_text("Choose a participant").click()
+    last.get_by_role("button", name="Whoever referred").click()
+    expect(last.get_by_role("textbox", name="Participant")).to_have_value("referrer")
+    expect(row(1).get_by_role("textbox", name="Participant")).not_to_have_value("referrer")
+
+
+def test_amounts_of_a_condition_are_typed_in_the_units_of_their_currency(
+    page: Page, sample_site: SampleSite, program: str
+) -> None:
+    page.goto(f"{sample_site.url}{program}/draft/rules/4")
+    row = page.get_by_role("group", name="Condition 1")
+    row.get_by_label("What is looked at").select_option("sale.amount")
+    expect(row.get_by_label("With what")).to_have_attribute("placeholder", "50.00 USD, 45.00 EUR")
+    row.get_by_label("How it is compared").select_option(label="is at least")
+    row.get_by_label("With what").fill("50 usd")
+    expect(page.get_by_text('sale.currency == "usd" && sale.amount_minor >= 5000')).to_be_visible()
 
 
 def test_a_condition_is_built_from_rows(page: Page, sample_site: SampleSite, program: str) -> None:

@@ -15,6 +15,7 @@ from refref.web.pages import (
     builder_custom,
     builder_events,
     builder_history,
+    builder_people,
     builder_rules,
     builder_settings,
     builder_wizard,
@@ -56,6 +57,7 @@ _MODULES = (
     builder,
     builder_events,
     builder_custom,
+    builder_people,
     builder_rules,
     builder_settings,  # after those whose paths are longer
     builder_history,

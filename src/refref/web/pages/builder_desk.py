@@ -129,7 +129,19 @@ async def open_desk(viewer: Connected, program_id: str) -> Desk:
         draft = await drafts.draft_of(tx, viewer.organization_id, program_id)
         terms = terms_to_edit(draft, versions[0] if versions else None)
         names = await names_in(tx, viewer, [terms, *(version.terms for version in versions[:1])])
-    return Desk(program, versions, draft, terms, faults_of(terms), names)
+    return Desk(program, versions, draft, terms, (*faults_of(terms), *_nobody(terms, names)), names)
+
+
+def _nobody(terms: Terms, names: Mapping[str, str]) -> list[Fault]:
+    """Faults of shares for participants whom nobody knows; publishing refuses them, too."""
+    return [
+        Fault(
+            f"terms.rules.{place}.split.{number}.participant", "There is no such participant: choose one of the list."
+        )
+        for place, rule in enumerate(terms.rules)
+        for number, share in enumerate(rule.split)
+        if share.participant.startswith("ptc_") and share.participant not in names
+    ]
 
 
 def terms_to_edit(draft: TermsDraft | None, newest: StoredTerms | None) -> Terms:

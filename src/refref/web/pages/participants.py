@@ -1,4 +1,4 @@
-"""Participants: the list and its CSV file, adding one, and the page of one with codes, balances and rewards."""
+"""Participants: the list and its CSV file, adding one, and the page of one with codes, profile, balances, rewards."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from starlette.responses import RedirectResponse, Response
 from refref.core.refusals import Refused
 from refref.db import programs, reports
 from refref.db.pool import Connection
+from refref.db.profiles import profiles_of
 from refref.db.reports import Page, ParticipantRow, ParticipantStatus
 from refref.flows import participants as flows
+from refref.flows.profiles import set_profile
 from refref.web.money_format import decimal_text
 from refref.web.pages.exports import Cell, csv_response
 from refref.web.pages.lists import Choice, Listing, Select, asked
@@ -20,6 +22,7 @@ from refref.web.pages.viewer import Connected, OnConnection, PageNotFound, form_
 router = APIRouter(include_in_schema=False)
 
 STATUSES: tuple[ParticipantStatus, ...] = ("active", "paused")
+PROFILE_FIELDS = ("groups", "country", "metadata")
 _HEADER = ("participant_id", "name", "email", "kind", "status", "program", "codes", "referrals", "since", "balances")
 
 
@@ -119,6 +122,37 @@ async def deactivate_code(request: Request, viewer: OnConnection, participant_id
     return RedirectResponse(f"/participants/{participant_id}", status_code=303)
 
 
+@router.post("/participants/{participant_id}/profile")
+async def change_profile(request: Request, viewer: OnConnection, participant_id: str) -> Response:
+    """Say what groups, country and metadata the participant has from now on."""
+    form = await form_of(request)
+    try:
+        metadata = _pairs(form.get("metadata", ""))
+        async with viewer.transaction() as tx:
+            await set_profile(
+                tx,
+                viewer.organization_id,
+                participant_id,
+                groups=[name.strip() for name in form.get("groups", "").split(",") if name.strip()],
+                country=form.get("country", "").upper(),
+                metadata=metadata,
+                actor=viewer.actor,
+                now=viewer.real_now,
+            )
+    except Refused as refused:
+        return await _participant_page(request, viewer, participant_id, refused, dict(form))
+    return RedirectResponse(f"/participants/{participant_id}#profile", status_code=303)
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """Metadata as it is typed, a `key=value` in each line. Raises Refused("invalid_metadata")."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not all("=" in line for line in lines):
+        raise Refused("invalid_metadata", "Write each key with its value on a line of its own: tier=gold.", "metadata")
+    parts = [line.partition("=") for line in lines]
+    return {key.strip(): value.strip() for key, _, value in parts}
+
+
 @router.post("/participants/{participant_id}/status")
 async def change_status(request: Request, viewer: OnConnection, participant_id: str) -> Response:
     """Pause or resume."""
@@ -161,6 +195,7 @@ async def _participant_page(
         rewards = await reports.rewards_page(tx, *scope, participant_id=participant_id, limit=20)
         referrals = await reports.referrals_page(tx, *scope, participant_id=participant_id, limit=20)
         payouts = await reports.payouts_page(tx, *scope, participant_id=participant_id, limit=20)
+        profiles = await profiles_of(tx, scope[0], [participant_id])
     return render(
         request,
         "participant.html",
@@ -171,6 +206,8 @@ async def _participant_page(
         rewards=rewards,
         referrals=referrals,
         payouts=payouts,
+        profiles=list(reversed(profiles)),
+        profile_fields=PROFILE_FIELDS,
         refused=refused,
         values=values or {},
     )

@@ -53,31 +53,50 @@
     for (const part of made.querySelectorAll("[id]")) part.id = number(part.id);
     for (const label of made.querySelectorAll("[for]")) label.htmlFor = number(label.htmlFor);
     for (const fault of made.querySelectorAll(".text-error")) fault.remove();
+    for (const details of made.querySelectorAll("details")) details.open = false;
+    for (const list of made.querySelectorAll("[data-choices], [data-names]")) list.textContent = "";
+    for (const part of [made, ...made.querySelectorAll("*")]) {
+      for (const attribute of [...part.attributes]) {
+        if (attribute.name.startsWith("data-htmx")) part.removeAttribute(attribute.name);
+      }
+    }
     rows.append(made);
+    if (window.htmx) window.htmx.process(made);
     fitRows();
     const first = made.querySelector("input, select");
     if (first) first.focus();
   });
 
-  // Lists to choose from fill the field of their picker.
-  const idsIn = (field) => field.value.split(/[\s,;]+/).filter((one) => one);
+  // Lists to choose from fill the field of their picker, and the names of what is chosen stand below it.
+  const names = new Map();
+  for (const known of document.querySelectorAll("[data-names] [data-id]")) names.set(known.dataset.id, known.textContent);
+  const idsIn = (field) => field.value.split("commas" in field.dataset ? /\s*[,;]\s*/ : /[\s,;]+/).filter((one) => one);
   const showPicked = () => {
     for (const button of document.querySelectorAll("[data-pick]")) {
       const field = button.closest("[data-picker]").querySelector("[data-picked]");
       button.setAttribute("aria-pressed", String(idsIn(field).includes(button.dataset.pick)));
     }
+    for (const told of document.querySelectorAll("[data-names]")) {
+      const field = told.closest("[data-picker]").querySelector("[data-picked]");
+      told.textContent = idsIn(field).filter((id) => names.has(id)).map((id) => names.get(id)).join(", ");
+    }
   };
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-pick]");
     if (!button) return;
-    const field = button.closest("[data-picker]").querySelector("[data-picked]");
-    const ids = idsIn(field);
-    const known = ids.indexOf(button.dataset.pick);
-    if (known < 0) ids.push(button.dataset.pick);
-    else ids.splice(known, 1);
+    const picker = button.closest("[data-picker]");
+    const field = picker.querySelector("[data-picked]");
+    if (button.dataset.name) names.set(button.dataset.pick, button.dataset.name);
+    let ids = idsIn(field);
+    if (ids.includes(button.dataset.pick)) ids = ids.filter((id) => id !== button.dataset.pick);
+    else ids = picker.dataset.picker === "one" ? [button.dataset.pick] : [...ids, button.dataset.pick];
     field.value = ids.join(", ");
     field.dispatchEvent(new Event("change", { bubbles: true }));
     showPicked();
+    if (picker.dataset.picker === "one" && ids.length) {
+      picker.querySelector("details").open = false;
+      field.focus();
+    }
   });
   document.addEventListener("input", showPicked);
   document.addEventListener("htmx:after:swap", showPicked);
