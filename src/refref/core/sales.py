@@ -276,16 +276,18 @@ def _bare_sale(payers: list[Fact], group: list[Fact]) -> Sale | None:
 
 
 def _payment_of(payers: list[Fact]) -> tuple[int, str] | None:
-    """The money that a succeeded payment intent (or, without one, the succeeded charges) moved."""
+    """The money that a succeeded payment intent (or, without one, the succeeded charges) moved. Of a partial capture the
+    intent tells the rest, its charge the whole and what of it was booked back."""
+    charges = [fact.state for fact in payers if isinstance(fact.state, ChargeState)]
+    succeeded = [charge for charge in charges if charge.status == "succeeded"]
+    charged = sum(charge.amount for charge in succeeded)
     for fact in payers:
         state = fact.state
         if isinstance(state, PaymentIntentState) and state.status == "succeeded":
-            return state.amount_received, state.currency
-    charges = [fact.state for fact in payers if isinstance(fact.state, ChargeState)]
-    succeeded = [charge for charge in charges if charge.status == "succeeded"]
-    if succeeded:
-        return sum(charge.amount for charge in succeeded), succeeded[0].currency
-    return None
+            booked_back = sum(charge.amount_refunded for charge in succeeded)
+            is_partial = state.amount_received < charged <= state.amount_received + booked_back
+            return (charged if is_partial else state.amount_received), state.currency
+    return (charged, succeeded[0].currency) if succeeded else None
 
 
 def _paid_at(payers: list[Fact], otherwise: int) -> int:

@@ -142,9 +142,13 @@ def _received(intent: Payload) -> int:
 
 
 def _captured(charge: Payload) -> int:
+    """What was taken. Of a partial capture Stripe books the rest as refunded, with a refund of its own: then the whole
+    was taken, and the rest went back."""
     captured = whole_or_none(charge, "amount_captured")
     if captured is not None:
-        return captured
+        reserved = whole_or_none(charge, "amount") or 0
+        is_booked_back = 0 < reserved - captured <= (whole_or_none(charge, "amount_refunded") or 0)
+        return reserved if captured and is_booked_back else captured
     if charge.get("captured") is not None and not flag(charge, "captured"):
         return 0
     return whole(charge, "amount")
