@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -219,3 +220,23 @@ def test_name_and_texts_are_changed(owner: httpx.Client) -> None:
     assert "Friends.\nAnd family." in page
     refused = send(owner, program, f"{program}/texts", name=" ")
     assert (refused.status_code, "Give a name" in refused.text) == (422, True)
+
+
+def test_the_wizard_takes_a_budget_dates_and_texts(owner: httpx.Client) -> None:
+    given = {
+        "caps.0.amounts": "500.00 USD",
+        "caps.0.period": "quarter",
+        "starts_at": "2026-12-01T00:00",
+        "ends_at": "2027-01-01T00:00",
+        "eligibility_text": "Customers",
+        "terms_text": "Small print",
+    }
+    program = new_program(owner, **given)
+    terms = draft_of(owner, program)
+    assert [(cap.on, cap.period, cap.amounts) for cap in terms.caps] == [("program", "quarter", {"usd": 50_000})]
+    assert (terms.starts_at, terms.ends_at) == (datetime(2026, 12, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+    page = owner.get(program).text
+    assert "Customers" in page
+    assert "Small print" in page
+    assert "it earns nothing until its draft is published" in page
+    assert draft_of(owner, new_program(owner)).caps == ()

@@ -145,7 +145,6 @@ def _fraud_of(form: Mapping[str, str], faults: dict[str, str]) -> tuple[FraudRul
 def _page(
     request: Request, viewer: Connected, desk: Desk, section: str, form: FormView, refused: Refused | None = None
 ) -> Response:
-    rules = [rule.rule_id for rule in desk.terms.rules]
     return builder_page(
         request,
         f"builder_{section}.html",
@@ -154,5 +153,5 @@ def _page(
         section=section,
         form=form,
         refused=refused,
-        rule_ids=rules,
+        rule_names={rule.rule_id: rule.name for rule in desk.terms.rules},
     )

@@ -27,7 +27,7 @@ from refref.web.pages.viewer import Connected, OnConnection, form_of, one_of
 router = APIRouter(include_in_schema=False)
 
 _IDS = tuple(template.template_id for template in TEMPLATES)
-_FIELDS = ("duration", "hold_days")
+_FIELDS = ("duration", "hold_days", "caps", "starts_at", "ends_at")
 
 
 @router.get("/programs/new")
@@ -80,7 +80,8 @@ async def create(request: Request, viewer: OnConnection) -> Response:
 
 async def _make(viewer: Connected, form: Mapping[str, str], terms: Terms) -> str:
     """The id of the new program."""
-    name, text = form.get("name", ""), form.get("eligibility_text", "")
+    name = form.get("name", "")
+    texts = {key: form.get(key, "").replace("\r\n", "\n") for key in ("eligibility_text", "terms_text")}
     async with viewer.transaction() as tx:
         if form.get("then") == "publish":
             made, _ = await create_program(
@@ -90,9 +91,9 @@ async def _make(viewer: Connected, form: Mapping[str, str], terms: Terms) -> str
                 name=name,
                 terms=terms,
                 effective_at=None,
-                eligibility_text=text,
                 actor=viewer.actor,
                 now=viewer.real_now,
+                **texts,
             )
         else:
             made, _ = await create_program_draft(
@@ -101,9 +102,9 @@ async def _make(viewer: Connected, form: Mapping[str, str], terms: Terms) -> str
                 connection_id=viewer.connection_id,
                 name=name,
                 terms=terms,
-                eligibility_text=text,
                 actor=viewer.actor,
                 now=viewer.real_now,
+                **texts,
             )
     return made.program_id
 
@@ -111,7 +112,8 @@ async def _make(viewer: Connected, form: Mapping[str, str], terms: Terms) -> str
 def _terms(form: Mapping[str, str], template_id: str, faults: dict[str, str]) -> Terms:
     """The template's terms with the values of the form."""
     terms = terms_of_template(template_id)
-    given = {**form, "duration.count": form.get("duration.count") or "12"}
+    given = {**form, "duration.count": form.get("duration.count") or "12", "caps.0.on": "program"}
+    given.setdefault("caps.0.period", "month")
     rules = tuple(
         read_struct(given, rule, faults, (_main_field(rule),), f"rules.{number}.")
         for number, rule in enumerate(terms.rules)

@@ -97,8 +97,8 @@ CONVERSION = [
 PAYS_IN = [("sale", "The currency of the sale"), ("base", "The base currency")]
 NEW_OR_ANY = [("new", "New customers only"), ("any", "New and old customers")]
 RESTARTS = [
-    ("continue", "It goes on counting where the first one stood"),
-    ("new_cycle", "It begins anew, like a first one"),
+    ("continue", "It counts on from the first"),
+    ("new_cycle", "It begins anew"),
 ]
 EXISTING = [
     ("follow", "Existing referrals follow: their later payments earn by the new terms"),
