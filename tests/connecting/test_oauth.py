@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from connecting.town import Town, delivering, in_town, served
-from refref.connecting.access import Acting, open_gateway
+from refref.connecting.access import Acting, NoAccess, open_gateway
 from refref.connecting.endpoints import end_connection, review_webhooks
 from refref.connecting.keys import check_permissions
 from refref.connecting.oauth import send_to_stripe, take_back
@@ -17,7 +17,6 @@ from refref.connecting.watch import check_due
 from refref.core.refusals import Refused
 from refref.db.connections import StripeConnection
 from refref.sandbox.deliveries import sign
-from refref.stripe.errors import FailureClass, StripeFailure
 from refref.web.intake import Intake
 
 SESSION, OTHER_SESSION = b"session", b"other session"
@@ -176,9 +175,9 @@ def test_the_merchant_takes_it_away_and_gives_it_again(database: str) -> None:
             assert await check_due(town.desk, town.acting.now) == 1  # the event made the watch look at once
             assert (await town.connection(made.connection_id)).status == "degraded"
             assert await town.open_codes(made.connection_id) == {"access_lost"}
-            with pytest.raises(StripeFailure) as gone:
+            with pytest.raises(NoAccess) as gone:
                 await listed(town, made)
-            assert gone.value.failure is FailureClass.AUTH
+            assert gone.value.code == "access_ended"
             again = await connected(town, merchant)
             assert (again.connection_id, again.status) == (made.connection_id, "active")
             assert await town.open_codes(made.connection_id) == set()

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from refref.core.refusals import Refused
 from refref.db import connections
+from refref.db import platform as accounts
 from refref.db.connections import StripeConnection
 from refref.db.pool import Connection, Database
 from refref.flows.connections import open_secret
@@ -41,7 +42,8 @@ class Acting:
 
 
 class NoAccess(Exception):
-    """A connection cannot call Stripe. `code`: no_key, key_unreadable, no_platform, connection_disabled."""
+    """A connection cannot call Stripe. `code`: no_key, key_unreadable, no_platform, access_ended,
+    connection_disabled."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(f"{code}: {sentence}")
@@ -73,6 +75,8 @@ async def open_access(tx: Connection, vault: Vault, connection: StripeConnection
                 f"The account is reached by a platform, but REFREF_STRIPE_PLATFORM_{connection.mode.upper()} is not "
                 "set.",
             )
+        if not await accounts.is_connected(tx, connection.organization_id, connection.connection_id):
+            raise NoAccess("access_ended", "The merchant ended the platform's access: connect it with Stripe again.")
         api_base = platform.api_base or connection.api_base
         return Opened(
             StripeGateway(platform.api_key, api_base, stripe_account=connection.stripe_account_id), is_secret_key=True

@@ -6,7 +6,7 @@ that was lost comes again under its idempotency key.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 
 from refref.connecting.access import Acting, Desk, NoAccess, open_gateway, platform_access, refusal_of
@@ -14,6 +14,7 @@ from refref.core.connection_health import Health
 from refref.core.endpoint_review import Endpoint, EndpointReview, is_public, review_endpoint
 from refref.core.refusals import Refused
 from refref.db.connections import StripeConnection, lock_connection
+from refref.flows.connect_oauth import who_else_uses
 from refref.flows.connection_health import keep_check, record_health
 from refref.flows.connections import add_webhook_secret, disconnect, require_connection
 from refref.flows.webhook_endpoints import (
@@ -105,34 +106,46 @@ async def end_connection(desk: Desk, acting: Acting, connection_id: str) -> tupl
 
     Returns it with what could not be undone at Stripe, for a person to do. Raises Refused("unknown_connection").
     """
-    left = None
     async with desk.database.tenant(acting.organization_id) as tx:
         connection = await require_connection(tx, acting.organization_id, connection_id)
-    try:
-        if connection.access == "platform":
-            platform = desk.vault.platform(connection.mode)
-            if platform is None or connection.stripe_account_id is None:
-                left = "The platform's access could not be given back: its key is not set."
-            else:
-                await oauth.deauthorize(platform_access(platform), connection.stripe_account_id)
-        else:
-            left = await _take_endpoints_away(desk, acting, connection)
-    except StripeFailure as failure:
-        left = (
-            f"Stripe did not let us clean up ({failure.message}). Remove the endpoint or the access in the Dashboard."
-        )
+        other_users = await who_else_uses(tx, connection)
+    left = [await _tried(_take_endpoints_away(desk, acting, connection))]
+    if other_users is not None:
+        left.append(await _tried(_give_access_back(desk, connection, other_users)))
     async with desk.database.tenant(acting.organization_id) as tx:
         ended = await disconnect(tx, acting.organization_id, connection_id, actor=acting.actor, now=acting.now)
-    return ended, left
+    return ended, " ".join(sentence for sentence in left if sentence) or None
+
+
+async def _tried(clean_up: Coroutine[None, None, str | None]) -> str | None:
+    try:
+        return await clean_up
+    except StripeFailure as failure:
+        return (
+            f"Stripe did not let us clean up ({failure.message}). Remove the endpoint or the access in the Dashboard."
+        )
+
+
+async def _give_access_back(desk: Desk, connection: StripeConnection, other_users: int) -> str | None:
+    platform = desk.vault.platform(connection.mode)
+    if other_users:
+        return "The platform keeps its access to the account, since another connection here uses it."
+    if platform is None or connection.stripe_account_id is None:
+        return "The platform's access could not be given back: its key is not set."
+    await oauth.deauthorize(platform_access(platform), connection.stripe_account_id)
+    return None
 
 
 async def _take_endpoints_away(desk: Desk, acting: Acting, connection: StripeConnection) -> str | None:
     async with desk.database.tenant(acting.organization_id) as tx:
         situation = await endpoint_situation(tx, connection, desk.base_url, now=acting.now)
+        by_hand = f"If an endpoint sends to {situation.wanted.url}, delete it in the Dashboard."
+        if connection.access == "platform":  # the platform was let in to read, maybe, and not to take away
+            return by_hand if situation.known_endpoint_ids or situation.has_given_secret else None
         try:
             gateway = await open_gateway(tx, desk.vault, connection)
         except NoAccess:
-            return f"If an endpoint sends to {situation.wanted.url}, delete it in the Dashboard."
+            return by_hand
     left = []
     try:
         for row in await endpoints.list_endpoints(gateway):

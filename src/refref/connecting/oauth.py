@@ -5,7 +5,7 @@ from __future__ import annotations
 from refref.connecting.access import Acting, Desk, platform_access, refusal_of
 from refref.core.refusals import Refused
 from refref.db.connections import StripeConnection
-from refref.flows.connect_oauth import ConnectedAccount, begin_oauth, connect_account, use_state
+from refref.flows.connect_oauth import SCOPES, ConnectedAccount, begin_oauth, connect_account, use_state
 from refref.settings import StripePlatform
 from refref.stripe.errors import StripeFailure
 from refref.stripe.oauth import authorize_url, exchange_code
@@ -50,7 +50,9 @@ async def take_back(
     except StripeFailure as failure:
         if failure.code == "invalid_grant":
             raise Refused("invalid_code", "Stripe's code is used up or too old. Connect again from here.") from failure
-        raise refusal_of(failure) from failure
+        raise refusal_of(failure, access="platform") from failure
+    if told.scope not in SCOPES:
+        raise Refused("stripe_refused", f"Stripe answered with the scope {told.scope!r}, which RefRef does not know.")
     if told.is_live != (attempt.mode == "live"):
         raise Refused("mode_mismatch", f"Stripe answered for the other mode than {attempt.mode}. Connect again.")
     account = ConnectedAccount(told.stripe_account_id, attempt.mode, told.scope, platform.api_base)

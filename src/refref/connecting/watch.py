@@ -17,6 +17,7 @@ from refref.core.connection_health import UNKNOWN, Health, judge_account, judge_
 from refref.core.refusals import Refused
 from refref.db import connection_health
 from refref.db.connections import StripeConnection
+from refref.flows.connect_oauth import end_what_was_taken_away
 from refref.flows.connection_health import plan_next_check, record_health, record_version
 from refref.flows.connections import require_connection
 from refref.flows.webhook_endpoints import endpoint_situation
@@ -52,12 +53,16 @@ async def check_connection(desk: Desk, acting: Acting, connection_id: str) -> St
         except NoAccess as none:
             if none.code == "key_unreadable":
                 health = Health({none.code: none.sentence}, frozenset({none.code}))
+            elif none.code == "access_ended":
+                health = Health({"access_lost": "ended by the merchant"}, frozenset({"access_lost"}))
             elif none.code == "no_platform":
                 health = Health({"platform_refused": "not set"}, frozenset({"platform_refused"}))
     if gateway is not None:
         health = await _ask(gateway, connection)
     async with desk.database.tenant(acting.organization_id) as tx:
         after = await record_health(tx, connection, health, actor=acting.actor, now=acting.now)
+        if "access_lost" in health.found:
+            await end_what_was_taken_away(tx, after)
     if after.status != connection.status:
         log.warning("connection changed", connection_id=connection_id, status=after.status, found=list(health.found))
     if after.status == "active" and gateway is not None and await _lacks_permission(desk, after):

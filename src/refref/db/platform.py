@@ -86,6 +86,36 @@ async def remove_account(tx: Connection, organization_id: str, connection_id: st
     )
 
 
+async def is_connected(tx: Connection, organization_id: str, connection_id: str) -> bool:
+    """Whether the account of the connection is still with the platform, as far as anybody told."""
+    found: bool = await tx.fetchval(
+        "select exists (select from connected_account where organization_id = $1 and connection_id = $2)",
+        organization_id,
+        connection_id,
+    )
+    return found
+
+
+async def was_deauthorized(tx: Connection, organization_id: str, connection_id: str) -> bool:
+    """Whether Stripe told, since the access was last given, that the merchant took it away.
+
+    Nothing arrives after that, so it is among the latest events.
+    """
+    found: bool = await tx.fetchval(
+        """
+        select exists (
+          select from (select type, received_at from stripe_event where organization_id = $1 and connection_id = $2
+                       order by event_seq desc limit 200) latest
+          where type = 'account.application.deauthorized'
+            and received_at > (select max(at) from audit_log
+                               where organization_id = $1 and subject = $2 and action = 'connection.authorize'))
+        """,
+        organization_id,
+        connection_id,
+    )
+    return found
+
+
 async def connections_of_account(connection: Connection, stripe_account_id: str, mode: str) -> list[tuple[str, str]]:
     """Whose account it is: (organization_id, connection_id); several when several organizations connected it."""
     rows = await connection.fetch(
@@ -161,9 +191,22 @@ async def remove_stray_events(
     ]
 
 
-async def stray_accounts(connection: Connection, limit: int) -> Sequence[tuple[str, str, int]]:
-    """Accounts of events that nobody has connected, for the operator: (account, mode, how many events)."""
+@dataclass(frozen=True, slots=True)
+class StrayAccount:
+    """A Stripe account ("": the platform's own) of which events came although nobody has connected it."""
+
+    stripe_account_id: str
+    mode: str
+    event_count: int
+    last_at: datetime
+
+
+async def stray_accounts(connection: Connection, since: datetime, limit: int) -> Sequence[StrayAccount]:
+    """Accounts that nobody has connected, of events since an instant, for the operator; the latest first."""
     rows = await connection.fetch(
-        "select stripe_account_id, mode, count(*) from platform_event group by 1, 2 order by 3 desc limit $1", limit
+        "select stripe_account_id, mode, count(*), max(received_at) from platform_event where received_at > $1"
+        " group by 1, 2 order by 4 desc limit $2",
+        since,
+        limit,
     )
-    return [(row[0], row[1], row[2]) for row in rows]
+    return [StrayAccount(*row) for row in rows]

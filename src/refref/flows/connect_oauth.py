@@ -8,13 +8,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from refref.core.connection_health import Health
 from refref.core.refusals import Refused
 from refref.db import audit, catalog_syncs, connections, inbox, platform
 from refref.db.connections import StripeConnection
 from refref.db.platform import OAuthAttempt
 from refref.db.pool import Connection
 from refref.flows.checks import check_choice, check_name
-from refref.flows.connection_health import restore_connection
+from refref.flows.connection_health import record_health, restore_connection
 from refref.flows.readings import start_first_backfill
 from refref.flows.stripe_keys import MODES
 from refref.ids import new_id
@@ -122,7 +123,10 @@ async def connect_account(
     if waited:
         await inbox.accept(tx, waited)
     await restore_connection(tx, connected, actor=actor, now=now)
-    await catalog_syncs.insert_sync(tx, organization_id, connected.connection_id, started_by=actor, started_at=now)
+    own_endpoint = Health({}, frozenset({"endpoint_faulty"}))  # nothing depends on it any more
+    await record_health(tx, connected, own_endpoint, actor=actor, now=now)
+    there = now + timedelta(seconds=connected.clock_ahead_s)
+    await catalog_syncs.insert_sync(tx, organization_id, connected.connection_id, started_by=actor, started_at=there)
     await audit.record(
         tx,
         organization_id,
@@ -133,6 +137,25 @@ async def connect_account(
         details={"mode": account.mode, "scope": account.scope, "is_new": known is None},
     )
     return connected
+
+
+async def end_what_was_taken_away(tx: Connection, connection: StripeConnection) -> None:
+    """The account refuses the platform. Where the merchant did that, it comes back only by connecting it here again:
+    access that is given to another organization of this RefRef is not this one's."""
+    where = (connection.organization_id, connection.connection_id)
+    if await platform.was_deauthorized(tx, *where):
+        await platform.remove_account(tx, *where)
+
+
+async def who_else_uses(tx: Connection, connection: StripeConnection) -> int | None:
+    """How many other connections reach the account by the platform; None when this one does not."""
+    if connection.stripe_account_id is None:
+        return None
+    owners = await platform.connections_of_account(tx, connection.stripe_account_id, connection.mode)
+    mine = (connection.organization_id, connection.connection_id)
+    if mine not in owners and connection.access != "platform":
+        return None
+    return len([owner for owner in owners if owner != mine])
 
 
 def _hash(state: str) -> bytes:

@@ -27,7 +27,7 @@ NO_POST = Answer(405, "method_not_allowed", "Stripe delivers webhooks with POST.
 UNREACHABLE_DATABASE = Answer(503, "database_unreachable", "The event was not stored; deliver it again.")
 UNREADABLE_SECRET = Answer(503, "secret_unreadable", "The signing secret cannot be decrypted; deliver the event again.")
 WRONG_MODE = Answer(
-    400, "livemode_mismatch", "The event is of the other mode than this connection (test or live); it is quarantined."
+    400, "livemode_mismatch", "The event is of the other mode than this address (test or live); nothing is booked."
 )
 
 # An empty body leaves in the same packet as its head.

@@ -1,7 +1,8 @@
 """Intake of the platform's Connect endpoints, /stripe/webhooks/platform-test and -live: the account tells whose it is.
 
-A live Connect endpoint hears test events, too, so the event says which mode it is of. An account that nobody has
-connected gets its events kept aside. Stores as the other intake does; reads nothing of the object.
+A live Connect endpoint hears test events, too, so the event says which mode it is of; one for tests hears no live ones.
+An account that nobody has connected gets its events kept aside. Stores as the other intake does; reads nothing of the
+object.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from refref.stripe.readers import REGISTRY
 from refref.stripe.signature import SignatureRefused, verify
 from refref.vault import Vault
 from refref.web.group_commit import GroupCommit, NotStored
-from refref.web.intake_answers import RECEIVED, UNKNOWN, UNREACHABLE_DATABASE, Answer
+from refref.web.intake_answers import RECEIVED, UNKNOWN, UNREACHABLE_DATABASE, WRONG_MODE, Answer
 
 PLATFORM_PREFIX = "platform-"
 TOLERANCE_S = 300
@@ -55,6 +56,8 @@ class PlatformIntake:
         try:
             verify(body, signature, secrets, int(self._clock()), TOLERANCE_S)
             head = parse_event_head(body)
+            if head.livemode and mode == "test":  # secrets of test mode are kept with less care than live books need
+                return WRONG_MODE
             await self._store(head, compress(body))
         except (SignatureRefused, EventRefused) as refusal:
             return Answer(400, refusal.code, refusal.sentence)

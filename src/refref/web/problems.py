@@ -59,6 +59,7 @@ _BY_STATUS: Mapping[int, Mapping[str, str]] = {
     },
     405: {"method_not_allowed": "The address does not take this method"},
     409: {
+        "access_ended": "The merchant ended the platform's access",
         "account_connected": "The account is connected already",
         "ambiguous_program": "Several programs have the name",
         "backtest_over": "The backtest is over",
