@@ -110,6 +110,9 @@ FINDERS: dict[str, Finder] = {
     "needs.documents": lambda tx, org, a: needs.documents(tx, org, a.connection_id),
     "needs.has_promotion_codes": lambda tx, org, a: needs.has_promotion_codes(tx, org, a.connection_id),
     "participants.participant_by_id": lambda tx, org, a: participants.participant_by_id(tx, org, a.participant_id),
+    "participants.known_participants": lambda tx, org, a: participants.known_participants(
+        tx, org, a.connection_id, [a.participant_id]
+    ),
     "participants.code_by_value": lambda tx, org, a: participants.code_by_value(tx, org, a.connection_id, "code-a"),
     "programs.programs": lambda tx, org, a: programs.programs(tx, org),
     "programs.program_by_id": lambda tx, org, a: programs.program_by_id(tx, org, a.program_id),
@@ -119,6 +122,7 @@ FINDERS: dict[str, Finder] = {
     "programs.status_changes": lambda tx, org, a: programs.status_changes(tx, org, a.program_id),
     "programs.programs_named": lambda tx, org, a: programs.programs_named(tx, org, a.connection_id, "A"),
     "drafts.draft_of": lambda tx, org, a: drafts.draft_of(tx, org, a.program_id),
+    "profiles.groups_of_program": lambda tx, org, a: profiles.groups_of_program(tx, org, a.program_id),
     "profiles.profiles_of": lambda tx, org, a: profiles.profiles_of(tx, org, [a.participant_id]),
     "programs.latest_terms": lambda tx, org, a: programs.latest_terms(tx, org, a.program_id),
     "reports.participants_page": lambda tx, org, a: rows(reports.participants_page(tx, org, a.connection_id)),
@@ -177,7 +181,9 @@ FINDERS |= {
     "setup.reviews_of": lambda tx, org, a: setup.reviews_of(tx, org, a.connection_id, ["cus_a"]),
     "setup.has_reviews": lambda tx, org, a: setup.has_reviews(tx, org, a.connection_id),
     "tallies.tallies_of_scopes": lambda tx, org, a: tallies.tallies_of_scopes(tx, org, a.connection_id, ["cus_a"]),
-    "tallies.sums_before": lambda tx, org, a: tallies.sums_before(tx, org, position(a, 10 * DAY_S)),
+    "tallies.sums_before": lambda tx, org, a: tallies.sums_before(
+        tx, org, position(a, 10 * DAY_S), [("referrals", "ever"), ("earned", "month")]
+    ),
     "tallies.contributions_since": lambda tx, org, a: tallies.contributions_since(tx, org, position(a, 0), []),
     "tallies.first_payments_before": lambda tx, org, a: tallies.first_payments_before(tx, org, position(a, 10 * DAY_S)),
     "setup.mode_of": lambda tx, org, a: setup.mode_of(tx, org, a.connection_id),

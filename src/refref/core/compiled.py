@@ -72,7 +72,8 @@ class CompiledRule:
 
     __slots__ = (
         "caps", "claimed", "criteria", "duration", "ends_at", "event", "expires_days", "has_one_value", "hold_days",
-        "is_manual", "keep", "needs_lines", "number", "refusals", "rooms", "rule", "starts_at", "tier_window", "worths",
+        "is_endless", "is_manual", "is_retroactive", "keep", "needs_lines", "number", "refusals", "rooms", "rule",
+        "starts_at", "tier_key", "tier_window", "worths",
     )  # fmt: skip
 
     def __init__(self, number: int, rule: RewardRule, terms: Terms, event: CompiledEvent | None) -> None:
@@ -84,6 +85,7 @@ class CompiledRule:
         self.starts_at = None if rule.starts_at is None else int(rule.starts_at.timestamp())
         self.ends_at = None if rule.ends_at is None else int(rule.ends_at.timestamp())
         self.duration = rule.duration
+        self.is_endless = (rule.duration or terms.duration).unit == "forever"
         self.hold_days = terms.hold_days if rule.hold_days is None else rule.hold_days
         self.expires_days = rule.expires_days
         self.is_manual = (
@@ -94,6 +96,8 @@ class CompiledRule:
         caps = [CompiledCap(cap) for cap in terms.caps if not cap.rules or rule.rule_id in cap.rules]
         self.caps = tuple(sorted(caps, key=lambda cap: _CAP_ORDER[cap.cap.on])) if _is_capped(rule) else ()
         self.tier_window = _tier_window(rule)
+        self.tier_key = "" if self.tier_window is None else self.tier_window.key
+        self.is_retroactive = rule.tiers is not None and rule.tiers.applies == "retroactive"
         self.needs_lines = _needs_lines(self)
         self.claimed = RuleOutcome(rule.rule_id, "claimed")
         self.refusals: dict[str, RuleOutcome] = {}  # by reason, without more to say

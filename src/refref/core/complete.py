@@ -98,7 +98,7 @@ def complete(
                 net = item.amount - item.reversed
                 tallies.extend(earned_tallies(candidate, claim, item.beneficiary_id, item.currency, net))
     final = _with_outcomes(decision, tuple(outcomes), bool(given))
-    return Completed(final, tuple(given), tuple(tallies))
+    return Completed(final, tuple(given), contributions(tallies))
 
 
 def _with_outcomes(decision: Decision, outcomes: tuple[RuleOutcome, ...], is_rewarded: bool) -> Decision:
@@ -138,18 +138,19 @@ def _reward(
         amount = converted
     if amount <= 0:
         return _refusal(claim, "rounds_to_zero", notes, option), []
-    reason = next((room.reason for room in claim.caps if room.reason), "")
-    if reason:
-        return _refusal(claim, reason, notes, option), []
+    for room in claim.caps:
+        if room.reason:
+            return _refusal(claim, room.reason, notes, option), []
     for room in claim.caps:
         if room.on == "reward":
             amount = _room_left(room, amount, 0, notes)
-    shares = allocate(amount, [bps for _, bps in claim.parts])
-    if len(shares) > 1:
+    shares = [amount]
+    if len(claim.parts) > 1:
+        shares = allocate(amount, [bps for _, bps in claim.parts])
         notes.append(("split", *shares))
     if claim.caps:
         shares = _after_caps(candidate, claim, currency, shares, totals, so_far, notes)
-    whole = sum(shares)
+    whole = shares[0] if len(shares) == 1 else sum(shares)
     if whole <= 0:
         return _refusal(claim, "cap_reached", notes, option), []
     parts = _taken_back(claim, shares, whole)
@@ -204,9 +205,8 @@ def _option(candidate: Candidate, claim: Claim, totals: Totals, notes: list[Note
     if claim.is_retroactive:
         reached = totals.whole(claim.tier, period, decision.program_id, owner, at)
     else:
-        own = _referral_tally(candidate)
         reached = totals.before(claim.tier, period, decision.program_id, owner, at)
-        reached += sum(tally.referrals if measure == "referrals" else tally.revenue for tally in own)
+        reached += _counts_as_referral(candidate) if measure == "referrals" else candidate.revenue
     chosen = claim.options[0]
     for option in claim.options:
         if option.at_least <= reached:
@@ -288,6 +288,8 @@ def _target(claim: Claim, amount: int) -> int:
 def _taken_back(claim: Claim, shares: Sequence[int], whole: int) -> tuple[tuple[str, int, int], ...]:
     """Who gets something: beneficiary, amount, and what is taken back: of their sum, divided in proportion to them."""
     target = _target(claim, whole)
+    if len(shares) == 1:
+        return ((claim.parts[0][0], whole, target),)
     parts = [(beneficiary, part) for (beneficiary, _), part in zip(claim.parts, shares, strict=True) if part > 0]
     back = allocate(target, [part for _, part in parts]) if target else [0] * len(parts)
     return tuple([(beneficiary, part, gone) for (beneficiary, part), gone in zip(parts, back, strict=True)])
@@ -308,6 +310,16 @@ def allocate(amount: int, weights: Sequence[int]) -> list[int]:
 # Contributions and checks -------------------------------------------------------------------------------------------
 
 
+def contributions(tallies: Sequence[Tally]) -> tuple[Tally, ...]:
+    """What a conversion adds, without the row of referrals and revenue where that says nothing: it adds nothing, and
+    another row shows that the conversion stands among the participant's."""
+    first = tallies[0] if tallies else None
+    if first is None or first.rule_id != REFERRAL_ROW or first.referrals or first.undone or first.revenue:
+        return tuple(tallies)
+    is_shown = any(tally.owner_id == first.owner_id for tally in tallies[1:])
+    return tuple(tallies[1:]) if is_shown else tuple(tallies)
+
+
 def stage_one_tally(candidate: Candidate) -> Tally | None:
     """What a conversion adds to referrals and revenue; known before any reward is."""
     return next(iter(_referral_tally(candidate)), None)
@@ -321,10 +333,14 @@ def _referral_tally(candidate: Candidate) -> tuple[Tally, ...]:
     return (
         Tally(
             decision.program_id, decision.payment_key, REFERRAL_ROW, decision.participant_id, decision.referee_id,
-            decision.occurred_at, "", int(is_first and not candidate.is_undone),
+            decision.occurred_at, "", _counts_as_referral(candidate),
             int(is_first and candidate.is_undone), int(is_first and candidate.is_by_code), candidate.revenue,
         ),
     )  # fmt: skip
+
+
+def _counts_as_referral(candidate: Candidate) -> int:
+    return int(candidate.referral == 1 and not candidate.is_undone)
 
 
 def earned_tallies(candidate: Candidate, claim: Claim, beneficiary: str, currency: str, net: int) -> list[Tally]:
@@ -332,6 +348,13 @@ def earned_tallies(candidate: Candidate, claim: Claim, beneficiary: str, currenc
     if not net:
         return []
     decision = candidate.decision
+    if not claim.counted_in:
+        return [
+            Tally(
+                decision.program_id, decision.payment_key, claim.rule_id, beneficiary, decision.referee_id,
+                decision.occurred_at, currency, earned=net,
+            )
+        ]  # fmt: skip
     amounts = [(currency, net)]
     for note in claim.counted_in:
         rate = rate_of_note(note)

@@ -20,10 +20,12 @@ from refref.core.criteria_explain import Part, Situation, because_of, part_of, v
 from refref.core.criteria_names import (
     CONDITION_VARIABLES,
     EVENT_VARIABLES,
+    MISSING,
     Gatherer,
     Variables,
     flat_kinds,
     is_record,
+    look_up,
     paths_in,
 )
 from refref.core.criteria_paths import Extracted, Extraction, compile_path
@@ -43,6 +45,9 @@ __all__ = [
     "read_criteria",
 ]
 
+Seen = tuple[tuple[type, object], ...]
+_PLAIN = frozenset((int, str, bool))
+_MOST_REASONS = 1024  # kept for each source: the same few values come again and again
 Frozen = tuple[tuple[str, "Kind | tuple[tuple[str, Kind], ...]"], ...]
 
 
@@ -70,7 +75,7 @@ class Outcome:
 class Criteria:
     """A compiled source; equal to another of the same source and variables."""
 
-    __slots__ = ("_gatherer", "_key", "_part", "_paths", "_program", "_quick", "_variables", "source")
+    __slots__ = ("_gatherer", "_key", "_part", "_paths", "_program", "_quick", "_reasons", "_variables", "source")
 
     def __init__(self, source: str, frozen: Frozen, program: Program, tree: Node, engine: Engine) -> None:
         variables = _thawed(frozen)
@@ -82,6 +87,7 @@ class Criteria:
         self._gatherer = Gatherer(list(self._paths), variables)
         self._quick = quick_test(tree, variables)
         self._part: Part = part_of(tree, variables, engine)
+        self._reasons: dict[Seen, str] = {}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Criteria) and self._key == other._key
@@ -110,7 +116,31 @@ class Criteria:
 
     def reason_against(self, values: Mapping[str, object]) -> str:
         """Which smallest parts keep these values from meeting the criteria."""
-        return because_of(self._part, Situation(values, self._gatherer))
+        seen = self._seen(values)
+        known = None if seen is None else self._reasons.get(seen)
+        if known is None:
+            known = because_of(self._part, Situation(values, self._gatherer))
+            if seen is not None:
+                if len(self._reasons) >= _MOST_REASONS:
+                    self._reasons.clear()
+                self._reasons[seen] = known
+        return known
+
+    def _seen(self, values: Mapping[str, object]) -> Seen | None:
+        """What the paths lead to, each with its kind, as a key; None where something is no plain value."""
+        seen: list[tuple[type, object]] = []
+        for path in self._paths:
+            value, count = look_up(values, path.steps, in_record=is_record(self._variables, str(path.steps[0])))
+            kind = type(value)
+            if value is MISSING:
+                seen.append((kind, count))
+            elif kind in _PLAIN:
+                seen.append((kind, value))
+            elif isinstance(value, list) and all(type(item) is str for item in value):
+                seen.append((kind, tuple(value)))
+            else:
+                return None
+        return tuple(seen)
 
     def values_seen(self, values: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
         """Each path of the source with its value as shown."""

@@ -114,9 +114,10 @@ def look_up(values: Mapping[str, object], steps: Steps, *, in_record: bool) -> t
     """
     found: object = values
     for count, step in enumerate(steps):
-        here = isinstance(found, list) and isinstance(step, int) and 0 <= step < len(found)
-        if not here and not (isinstance(found, Mapping) and step in found):
-            return MISSING, count
+        if not (type(found) is dict and step in found):  # else the slower question
+            here = isinstance(found, list) and isinstance(step, int) and 0 <= step < len(found)
+            if not here and not (isinstance(found, Mapping) and step in found):
+                return MISSING, count
         found = found[step]  # type: ignore[index]  # a list or a map that has it, as just seen
         if found is None and in_record and count < 2:
             return MISSING, count
@@ -125,7 +126,8 @@ def look_up(values: Mapping[str, object], steps: Steps, *, in_record: bool) -> t
 
 def is_record(variables: Variables, name: str) -> bool:
     """Whether the variable is one of several declared fields."""
-    return isinstance(variables.get(name), Mapping)
+    kind = variables.get(name)
+    return type(kind) is dict or isinstance(kind, Mapping)
 
 
 def flat_kinds(variables: Variables) -> dict[str, Kind]:

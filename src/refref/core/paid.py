@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from refref.core.claims import Candidate
-from refref.core.complete import Completed, Given, Judged, earned_tallies, judged_by, stage_one_tally
+from refref.core.complete import Completed, Given, Judged, contributions, earned_tallies, judged_by, stage_one_tally
 from refref.core.decisions import Decision, RuleOutcome, digest_of
 from refref.core.program import Program
 
@@ -56,7 +56,7 @@ def as_booked(
             for item in own:
                 net = item.amount - item.reversed
                 tallies.extend(earned_tallies(candidate, claim, item.beneficiary_id, item.currency, net))
-    return Completed(booked, tuple(given), tuple(tallies))
+    return Completed(booked, tuple(given), contributions(tallies))
 
 
 def _given(candidate: Candidate, outcome: RuleOutcome, rule_no: int, expires_at: int | None) -> list[Given]:

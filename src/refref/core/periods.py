@@ -35,11 +35,20 @@ def months_between(start: int, instant: int) -> int:
     """How many whole calendar months have passed from `start` to `instant`; 0 if less than one."""
     if instant <= start:
         return 0
-    first, then = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(instant, UTC)
-    months = (then.year - first.year) * 12 + then.month - first.month
-    if then.day > first.day:
+    first, day, _ = _month_of_day(start // DAY_S)
+    last, last_day, length = _month_of_day(instant // DAY_S)
+    months = last - first
+    due = min(day, length)  # on this day of the last month another month is whole
+    if last_day > due or months <= 0:
         return months
-    return months if months <= 0 or add_months(start, months) <= instant else months - 1
+    return months if last_day == due and start % DAY_S <= instant % DAY_S else months - 1
+
+
+@lru_cache(maxsize=65_536)
+def _month_of_day(day: int) -> tuple[int, int, int]:
+    """Of a day since 1970: its month counted from year 0, which day of it, and how many that month has."""
+    then = datetime.fromtimestamp(day * DAY_S, UTC)
+    return then.year * 12 + then.month - 1, then.day, calendar.monthrange(then.year, then.month)[1]
 
 
 def period_start(period: str, instant: int) -> int:

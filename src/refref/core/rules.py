@@ -12,7 +12,7 @@ from refref.core.conversions import Happening
 from refref.core.criteria import Criteria
 from refref.core.decisions import Note, RuleOutcome
 from refref.core.facts import Line
-from refref.core.periods import add_days, has_passed
+from refref.core.periods import DAY_S, has_passed
 from refref.core.rates import Rate
 from refref.core.situation import Situation
 from refref.core.terms import QualifyingEvent, RewardRule, Terms
@@ -109,15 +109,17 @@ def _claim(
     event = _met(rule, situation, standing, met)
     if event.reason:
         return _refused(rule, event.reason, event.because)
-    if _is_over(rule, situation, event.times):
+    if not rule.is_endless and _is_over(rule, situation, event.times):
         return _refused(rule, "duration_over")
     if rule.criteria is not None and not rule.criteria.matches(situation.values):
         return _refused(rule, "condition_false", _because(rule.criteria, situation))
     if rule.needs_lines and _lacks_lines(situation):
         return _refused(rule, "lines_missing")
-    if not _is_of_products(situation, rule.rule):
+    if situation.happening is not None and not _is_of_products(situation, own):
         return _refused(rule, "not_eligible_lines")
-    chosen = _lines(rule, situation, event.chosen, taken)
+    chosen = event.chosen
+    if rule.keep is not None or own.group:
+        chosen = _lines(rule, situation, event.chosen, taken)
     if chosen is not None and not chosen:
         is_beaten = own.group and _own_lines(rule, situation, event.chosen) != frozenset()
         return _refused(rule, "lower_precedence" if is_beaten else "not_eligible_lines")
@@ -264,8 +266,6 @@ def _lines(rule: CompiledRule, situation: Situation, of_event: Chosen, taken: di
 
 def _is_over(rule: CompiledRule, situation: Situation, count: int) -> bool:
     duration = rule.duration or situation.terms.terms.duration
-    if duration.unit == "forever":
-        return False
     first_at = situation.cycle.first_at
     if duration.unit == "months":
         return first_at is not None and has_passed(first_at, duration.count, situation.occurred_at)
@@ -285,41 +285,44 @@ def _priced(rule: CompiledRule, situation: Situation, standing: Standing, chosen
         options, currency = worth_of(rule, situation, chosen)
     if len(options) == 1 and options[0].reason:
         return _refused(rule, options[0].reason)
-    pays, pays_note, reason = _pays(rule, situation, currency)
+    pays, pays_note, reason = _pays(situation, currency)
     if reason:
         return _refused(rule, reason)
     reversal = situation.reversal_of_lines(chosen, base)
-    gone = (0, 1) if reversal is None else (reversal.base_share.numerator, reversal.base_share.denominator)
-    verdict = _verdict(rule, situation, standing)
+    verdict = _verdict(rule, situation, standing) if situation.config.reviews else ""
     holds: tuple[str, ...] = ()
-    if verdict == "":
+    if verdict == "" and (rule.is_manual or standing.is_fraud_held):
         holds = (("awaiting_approval",) if rule.is_manual else ()) + (("fraud_hold",) if standing.is_fraud_held else ())
-    return Claim(
-        rule_no=rule.number,
-        rule_id=own.rule_id,
-        kind=own.kind,
-        reward=own.reward,
-        base=base,
-        currency=currency,
-        options=options,
-        tier="" if rule.tier_window is None or len(options) < 2 else rule.tier_window.key,
-        is_retroactive=own.tiers is not None and own.tiers.applies == "retroactive",
-        gone=gone,
-        is_whole=reversal is not None and reversal.is_whole,
-        parts=_parts(rule, situation),
-        caps=caps_for(rule, pays or currency, situation) if rule.caps else (),
-        hold_until=add_days(situation.occurred_at, rule.hold_days),
-        expires_at=None if rule.expires_days is None else add_days(situation.occurred_at, rule.expires_days),
-        holds=holds,
-        is_rejected=verdict == "rejected",
-        is_approved=verdict == "approved",
-        pays=pays,
-        pays_rate=pays_note,
-        counted_in=counted_in(pays or currency, situation) if situation.outline.cap_currencies else (),
+    occurred_at = situation.occurred_at
+    return Claim(  # by place: one is made for each rule of each conversion
+        rule.number,
+        own.rule_id,
+        own.kind,
+        own.reward,
+        base,
+        currency,
+        options,
+        rule.tier_key if len(options) > 1 else "",
+        rule.is_retroactive,
+        _NOTHING_GONE if reversal is None or not reversal.items else reversal.base_share.as_integer_ratio(),
+        reversal is not None and reversal.is_whole,
+        _parts(own, situation),
+        caps_for(rule, pays or currency, situation) if rule.caps else (),
+        occurred_at + rule.hold_days * DAY_S,
+        None if rule.expires_days is None else occurred_at + rule.expires_days * DAY_S,
+        holds,
+        verdict == "rejected",
+        pays,
+        pays_note,
+        verdict == "approved",
+        counted_in(pays or currency, situation) if situation.outline.cap_currencies else (),
     )
 
 
-def _pays(rule: CompiledRule, situation: Situation, currency: str) -> tuple[str, Note, str]:
+_NOTHING_GONE = (0, 1)
+
+
+def _pays(situation: Situation, currency: str) -> tuple[str, Note, str]:
     """The currency in which the reward is owed ("": the conversion's), the rate as a note, or why there is none."""
     terms = situation.terms.terms.currency
     if terms.pays_in != "base" or not terms.base or not currency or terms.base == currency:
@@ -330,13 +333,13 @@ def _pays(rule: CompiledRule, situation: Situation, currency: str) -> tuple[str,
     return "", (), "no_rate" if found is None else found.reason
 
 
-def _parts(rule: CompiledRule, situation: Situation) -> tuple[tuple[str, int], ...]:
+def _parts(rule: RewardRule, situation: Situation) -> tuple[tuple[str, int], ...]:
     referrer = situation.binding.participant_id
-    if rule.rule.to == "referee":
+    if rule.to == "referee":
         return ((situation.referee.id, 10_000),)
-    if rule.rule.to == "split":
+    if rule.to == "split":
         shares: dict[str, int] = {}  # two shares of one participant are one, in the place of the first
-        for share in rule.rule.split:
+        for share in rule.split:
             owner = referrer if share.participant == "referrer" else share.participant
             shares[owner] = shares.get(owner, 0) + share.share_bps
         return tuple(shares.items())
@@ -346,8 +349,6 @@ def _parts(rule: CompiledRule, situation: Situation) -> tuple[tuple[str, int], .
 def _verdict(rule: CompiledRule, situation: Situation, standing: Standing) -> str:
     """What a person decided: on this reward, else on the conversion or the referral."""
     reviews = situation.config.reviews
-    if not reviews:
-        return ""
     for stripe_id in situation.ids:
         verdict = reviews.get((situation.program.program_id, rule.rule.rule_id, stripe_id))
         if verdict:

@@ -8,11 +8,12 @@ completed again. Pure: `plan` says what to look up, `complete_planned` does it w
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
 from refref.core.claims import Candidate
-from refref.core.compiled import CompiledRule
+from refref.core.compiled import CompiledRule, Window
 from refref.core.complete import Completed, Judged, complete, stage_one_tally
 from refref.core.decisions import Decision
 from refref.core.paid import Key, as_booked, draft_digest
@@ -23,6 +24,7 @@ from refref.core.totals import ALL_MEASURES, Firsts, Tally, Totals
 
 Owner = tuple[str, str]  # program, owner; owner "" is the whole program
 Order = tuple[int, str]
+Sum = tuple[Literal["referrals", "revenue", "earned"], str]  # what is added up, over which period
 CUSTOMER = frozenset(("customer",))
 OF_OWNER = frozenset(("referrals", "revenue", "participant"))
 OF_PROGRAM = frozenset(("program",))
@@ -38,15 +40,23 @@ class KnownDecision(msgspec.Struct, frozen=True, gc=False):
 
 
 class Prefix(msgspec.Struct, frozen=True, gc=False):
-    """The sums of one owner before a position, of one rule and currency, in the periods that hold the position."""
+    """The sums of one owner before a position, of one rule and currency, in the periods that hold the position; None
+    is nothing."""
 
     program_id: str
     owner_id: str
     rule_id: str
     currency: str
-    referrals: Mapping[str, int]  # period -> sum
-    revenue: Mapping[str, int]
-    earned: Mapping[str, int]
+    sums: Mapping[Sum, int | None]
+
+
+def sum_of(window: Window) -> Sum | None:
+    """The sum that a window's count starts from; None for a customer's own, which is at hand."""
+    if window.measure == "customer":
+        return None
+    if window.measure == "referrals" or window.measure == "revenue":
+        return window.measure, window.period
+    return "earned", window.period
 
 
 class Look(msgspec.Struct, gc=False):
@@ -222,17 +232,12 @@ def _start(totals: Totals, look: Look, found: Found) -> None:
             if (window.measure == "program") != (prefix.owner_id == ""):
                 continue
             start = period_start(window.period, at)
-            amount = 0
-            if window.measure in ("referrals", "revenue"):
-                if prefix.rule_id == "":
-                    sums = prefix.referrals if window.measure == "referrals" else prefix.revenue
-                    amount = sums[window.period]
-            elif (
-                window.measure in ("participant", "program")
-                and prefix.rule_id
-                and (window.rules is None or prefix.rule_id in window.rules)
-            ):
-                amount = prefix.earned[window.period]
+            looked_up = sum_of(window)
+            if looked_up is None or (looked_up[0] == "earned") == (prefix.rule_id == ""):
+                continue
+            if window.rules is not None and prefix.rule_id not in window.rules:
+                continue
+            amount = prefix.sums[looked_up]
             if amount:
                 totals.add_sum(window, prefix.program_id, prefix.owner_id, prefix.currency, start, amount)
     for owner, (count, undone, by_code, instants) in found.firsts.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from refref.core.attribution import Binding
 from refref.core.base import Base, part_of
@@ -165,16 +166,10 @@ class Situation:
     def values(self) -> Values:
         """What conditions of these terms look at; docs/terms.md lists everything. What is missing is left out."""
         if self._values is None:
-            found: dict[str, dict[str, object]] = {}
-            asked = self.terms.asked
-            for record, fields in _VALUES.items():
-                every = record in asked
-                found[record] = {
-                    field: value
-                    for field, name, value_of in fields
-                    if (every or name in asked) and (value := value_of(self)) is not None
-                }
-            self._values = found
+            self._values = {
+                record: {field: value for field, value_of in fields if (value := value_of(self)) is not None}
+                for record, fields in _asked_of(self.terms.asked)
+            }
         return self._values
 
     @property
@@ -235,56 +230,52 @@ def _subscription_plan(situation: Situation) -> str:
     return (plan.product or plan.price or "") if plan else ""
 
 
-_Field = tuple[str, str, Callable[[Situation], object | None]]
-
-
-def _fields(record: str, made: Mapping[str, Callable[[Situation], object | None]]) -> tuple[_Field, ...]:
-    return tuple((field, f"{record}.{field}", value_of) for field, value_of in made.items())
+_ValueOf = Callable[[Situation], object | None]
 
 
 # What conditions may look at; docs/terms.md lists it. None: it is not there.
-_VALUES: dict[str, tuple[_Field, ...]] = {
-    "customer": _fields(
-        "customer",
-        {
-            "is_new": lambda here: here.is_new,
-            "metadata": _customer_metadata,
-            "email_domain": _email_domain,
-            "country": lambda here: here.referee.country or None,
-            "currency": _customer_currency,
-            "created_at": _customer_since,
-        },
-    ),
-    "participant": _fields(
-        "participant",
-        {
-            "id": lambda here: here.binding.participant_id,
-            "kind": lambda here: here.participant.kind,
-            "country": lambda here: here.profile.country,
-            "groups": lambda here: list(here.profile.groups),
-            "metadata": lambda here: dict(here.profile.metadata),
-            "joined_at": lambda here: _moment(here.participant.joined_at),
-            "code": lambda here: here.binding.carrier.value,
-        },
-    ),
-    "sale": _fields(
-        "sale",
-        {
-            "amount_minor": lambda here: here.base_of_lines(None),
-            "currency": lambda here: here.currency,
-            "products": lambda here: sorted({line.product for line in here.lines if line.product}),
-            "prices": lambda here: sorted({line.price for line in here.lines if line.price}),
-            "quantity": lambda here: sum(line.quantity or 1 for line in here.lines if line.amount > 0),
-            "campaign": lambda here: here.binding.carrier.campaign,
-            "coupons": lambda here: sorted(here.coupons),
-            "is_first": lambda here: here.number == 1,
-            "number": lambda here: here.number,
-            "months_subscribed": lambda here: here.months,
-            "paid_at": lambda here: _moment(here.occurred_at),
-            "metadata": lambda here: here.sale_metadata(),
-            "billing_interval": _interval,
-            "subscription_plan": _subscription_plan,
-            "country": lambda here: here.referee.country,
-        },
-    ),
+_VALUES: dict[str, dict[str, _ValueOf]] = {
+    "customer": {
+        "is_new": lambda here: here.is_new,
+        "metadata": _customer_metadata,
+        "email_domain": _email_domain,
+        "country": lambda here: here.referee.country or None,
+        "currency": _customer_currency,
+        "created_at": _customer_since,
+    },
+    "participant": {
+        "id": lambda here: here.binding.participant_id,
+        "kind": lambda here: here.participant.kind,
+        "country": lambda here: here.profile.country,
+        "groups": lambda here: list(here.profile.groups),
+        "metadata": lambda here: dict(here.profile.metadata),
+        "joined_at": lambda here: _moment(here.participant.joined_at),
+        "code": lambda here: here.binding.carrier.value,
+    },
+    "sale": {
+        "amount_minor": lambda here: here.base_of_lines(None),
+        "currency": lambda here: here.currency,
+        "products": lambda here: sorted({line.product for line in here.lines if line.product}),
+        "prices": lambda here: sorted({line.price for line in here.lines if line.price}),
+        "quantity": lambda here: sum(line.quantity or 1 for line in here.lines if line.amount > 0),
+        "campaign": lambda here: here.binding.carrier.campaign,
+        "coupons": lambda here: sorted(here.coupons),
+        "is_first": lambda here: here.number == 1,
+        "number": lambda here: here.number,
+        "months_subscribed": lambda here: here.months,
+        "paid_at": lambda here: _moment(here.occurred_at),
+        "metadata": lambda here: here.sale_metadata(),
+        "billing_interval": _interval,
+        "subscription_plan": _subscription_plan,
+        "country": lambda here: here.referee.country,
+    },
 }
+
+
+@lru_cache(maxsize=256)
+def _asked_of(asked: frozenset[str]) -> tuple[tuple[str, tuple[tuple[str, _ValueOf], ...]], ...]:
+    """Every record with those of its fields that are asked for, one by one or as a whole (`sale`)."""
+    return tuple(
+        (record, tuple((name, of) for name, of in fields.items() if record in asked or f"{record}.{name}" in asked))
+        for record, fields in _VALUES.items()
+    )

@@ -24,32 +24,28 @@ class Fixed(NamedTuple):
     notes: tuple[Note, ...] = ()
 
 
-class Worth(NamedTuple):
-    """What a rule may give, in `currency`."""
-
-    options: tuple[Option, ...]
-    currency: str
-
-
-def worth_of(rule: CompiledRule, situation: Situation, chosen: frozenset[int] | None) -> Worth:
-    """What the rule may give: one option, or one per tier that other customers' payments choose among."""
+def worth_of(rule: CompiledRule, situation: Situation, chosen: frozenset[int] | None) -> tuple[tuple[Option, ...], str]:
+    """What the rule may give, and in which currency: one option, or one per tier that other customers' payments choose
+    among."""
     if not rule.has_one_value:
         return _worth_of(rule, situation, chosen)
     known = rule.worths.get(situation.currency)
     if known is None:
         known = rule.worths[situation.currency] = _worth_of(rule, situation, chosen)
-    return Worth(*known)
+    return known
 
 
-def _worth_of(rule: CompiledRule, situation: Situation, chosen: frozenset[int] | None) -> Worth:
+def _worth_of(
+    rule: CompiledRule, situation: Situation, chosen: frozenset[int] | None
+) -> tuple[tuple[Option, ...], str]:
     units = _units(rule, situation, chosen)
     values = _values(rule, situation)
     if not values:
-        return Worth((Option(reason="no_tier_for_plan"),), situation.currency)
+        return (Option(reason="no_tier_for_plan"),), situation.currency
     # What carries no money has the currency in which its values have amounts.
     currency = situation.currency or _own_currency(values, situation.terms.terms.currency.base)
     options = [_option(value, situation, currency, units, notes, at_least) for value, notes, at_least in values]
-    return Worth(tuple(options), currency)
+    return tuple(options), currency
 
 
 def _values(rule: CompiledRule, situation: Situation) -> Sequence[tuple[Value, tuple[Note, ...], int]]:

@@ -34,8 +34,10 @@ async def facts_of_scopes(
           union
           select unnest($4::text[])
         )
-        select f.scope_id, f.body from touched
-        join fact f on f.organization_id = $1 and f.connection_id = $2 and f.scope_id = touched.scope_id
+        select touched.scope_id, f.body from touched cross join lateral (
+          select body from fact where organization_id = $1 and connection_id = $2 and scope_id = touched.scope_id
+          offset 0  -- scope by scope: a join may read every fact there is
+        ) f
         """,
         organization_id,
         connection_id,

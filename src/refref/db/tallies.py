@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from refref.core.paid import Key
 from refref.core.periods import DAY_S, period_start
-from refref.core.shared import Order, Owner, Prefix, Stale
+from refref.core.shared import Order, Owner, Prefix, Stale, Sum
 from refref.core.totals import Tally
 from refref.db.pool import Connection
 
@@ -34,28 +34,32 @@ async def tallies_of_scopes(
     return found
 
 
-async def sums_before(tx: Connection, organization_id: str, since: Mapping[Owner, Order]) -> list[Prefix]:
-    """For each owner, the sums of what lies before a position in the periods that hold it."""
+async def sums_before(
+    tx: Connection, organization_id: str, since: Mapping[Owner, Order], wanted: Collection[Sum]
+) -> list[Prefix]:
+    """For each owner, the wanted sums of what lies before a position in the periods that hold it."""
+    sums = sorted(wanted)
+    if not sums:
+        return []
+    from_day = [period for _, period in sums if period != "ever"]
+    is_ever = len(from_day) < len(sums)
+    amounts = ", ".join(
+        f"sum({measure})" + ("" if period == "ever" else f" filter (where day >= q.{period}_day)") + "::bigint"
+        for measure, period in sums
+    )
+    earliest = "true" if is_ever else f"d.day >= least({', '.join(f'q.{period}_day' for period in set(from_day))})"
     rows = await tx.fetch(
-        """
+        f"""
         select q.program_id, q.owner_id, own.*
         from unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::int[], $7::int[], $8::int[])
           as q (program_id, owner_id, at, key, month_day, quarter_day, year_day)
         cross join lateral (  -- owner by owner: a join would read every contribution there is
-          select rule_id, currency,
-            sum(referrals) filter (where day >= q.month_day), sum(referrals) filter (where day >= q.quarter_day),
-            sum(referrals) filter (where day >= q.year_day), sum(referrals),
-            sum(revenue_minor) filter (where day >= q.month_day),
-            sum(revenue_minor) filter (where day >= q.quarter_day),
-            sum(revenue_minor) filter (where day >= q.year_day), sum(revenue_minor),
-            sum(earned_minor) filter (where day >= q.month_day),
-            sum(earned_minor) filter (where day >= q.quarter_day),
-            sum(earned_minor) filter (where day >= q.year_day), sum(earned_minor)
+          select rule_id, currency, {amounts}
           from (
-            select d.rule_id, d.currency, d.day, d.referrals, d.revenue_minor, d.earned_minor
+            select d.rule_id, d.currency, d.day, d.referrals, d.revenue_minor as revenue, d.earned_minor as earned
             from tally_day d
             where d.organization_id = $1 and d.program_id = q.program_id and d.owner_id = q.owner_id
-              and d.day < q.at / 86400
+              and d.day < q.at / 86400 and {earliest}
             union all
             select t.rule_id, t.currency, (t.occurred_at / 86400)::int, t.referrals, t.revenue_minor, t.earned_minor
             from tally t
@@ -70,7 +74,7 @@ async def sums_before(tx: Connection, organization_id: str, since: Mapping[Owner
               and (t.occurred_at, t.payment_key) < (q.at, q.key) and t.rule_id <> ''
           ) parts group by 1, 2
         ) own
-        """,
+        """,  # noqa: S608 - names of columns and periods, from the lists in this module and in core.shared
         organization_id,
         [program_id for program_id, _ in since],
         [owner_id for _, owner_id in since],
@@ -78,14 +82,7 @@ async def sums_before(tx: Connection, organization_id: str, since: Mapping[Owner
         [key for _, key in since.values()],
         *([period_start(period, at) // DAY_S for at, _ in since.values()] for period in _PERIODS),
     )
-    return [
-        Prefix(row[0], row[1], row[2], row[3], _by_period(row[4:8]), _by_period(row[8:12]), _by_period(row[12:16]))
-        for row in rows
-    ]
-
-
-def _by_period(sums: Sequence[int | None]) -> dict[str, int]:
-    return {period: int(amount or 0) for period, amount in zip((*_PERIODS, "ever"), sums, strict=True)}
+    return [Prefix(row[0], row[1], row[2], row[3], dict(zip(sums, row[4:], strict=True))) for row in rows]
 
 
 async def contributions_since(
@@ -100,8 +97,7 @@ async def contributions_since(
           select own.* from asked q cross join lateral (
             select * from tally t
             where q.owner_id <> '' and t.organization_id = $1 and t.program_id = q.program_id
-              and t.owner_id = q.owner_id and t.occurred_at >= q.at
-              and (t.occurred_at, t.payment_key) >= (q.at, q.key)
+              and t.owner_id = q.owner_id and (t.owner_id, t.occurred_at, t.payment_key) >= (q.owner_id, q.at, q.key)
             offset 0  -- owner by owner: a join would read every contribution there is
           ) own
           union

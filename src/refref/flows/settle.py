@@ -28,7 +28,7 @@ from refref.core.ledger import REVERSED, BookedReward, Entry, kept_reward, plan_
 from refref.core.paid import draft_digest
 from refref.core.program import Config, Program
 from refref.core.scopes import Merged, absorb
-from refref.core.shared import Found, Stale, complete_planned, plan
+from refref.core.shared import Found, Stale, complete_planned, plan, sum_of
 from refref.core.totals import Tally
 from refref.db import books, facts, setup, tallies
 from refref.db.books import DecisionRow, ScopeBooks
@@ -206,7 +206,9 @@ async def _complete_where_others_matter(
     look = plan(candidates, {scope: known.decisions for scope, known in booked.items()}, own, programs)
     found = Found((), (), {})
     if look.since:
-        found.prefixes = await tallies.sums_before(tx, organization_id, look.since)
+        windows = [window for program in config.programs for window in program.outline.windows]
+        wanted = {found_sum for window in windows if (found_sum := sum_of(window)) is not None}
+        found.prefixes = await tallies.sums_before(tx, organization_id, look.since, wanted)
         found.later = await tallies.contributions_since(tx, organization_id, look.since, look.replaced)
         if any(program.outline.judges_referrals for program in config.programs):
             found.firsts = await tallies.first_payments_before(tx, organization_id, look.since)
