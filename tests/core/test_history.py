@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from refref.core.facts import Carrier, CarrierKind, ChargeState, Fact, InvoiceState, Kind, Line
+from refref.core.facts import Carrier, CarrierKind, ChargeState, Fact, InvoiceState, Kind, Line, PaymentIntentState
 from refref.core.history import Stretch, covered_until, news_of, progress_bps, seconds_left
-from refref.core.statement import Decided, PaymentClass, class_of, explained_bps
+from refref.core.sales import Sale, SaleStatus
+from refref.core.statement import Decided, PaymentClass, charged_minor, class_of, explained_bps, is_of_payments
 
 INVOICE = Fact(
     "in_1",
@@ -135,3 +136,59 @@ def test_explained_money_is_rounded_down() -> None:
     assert explained_bps(99_999, 100_000) == 9_999
     assert explained_bps(5, 5) == 10_000
     assert explained_bps(0, 0) == 10_000
+
+
+def sale(*facts: Fact, currency: str = "usd") -> Sale:
+    return Sale(
+        "in_1", (), Kind.INVOICE, SaleStatus.PAID, "cus_1", None, 100, currency, 2_000, 2_000, 0, 0, 0, 2_000, None,
+        False, facts,
+    )  # fmt: skip
+
+
+def intent(status: str = "succeeded", received: int = 1_500) -> Fact:
+    return Fact("pi_1", Kind.PAYMENT_INTENT, 1, 100, 0, PaymentIntentState(status, "usd", received))
+
+
+@pytest.mark.parametrize(
+    ("facts", "charged"),
+    [
+        ((CHARGE,), 2_000),
+        ((CHARGE, msgspec.structs.replace(CHARGE, stripe_id="ch_2")), 4_000),  # one invoice charged twice
+        ((CHARGE, intent()), 2_000),
+        ((intent(),), 1_500),
+        ((intent("canceled"),), None),
+        ((later(CHARGE, state=ChargeState("failed", "usd", 2_000)),), None),
+        ((), None),  # only the invoice is known
+    ],
+)
+def test_what_the_charges_of_a_payment_took(facts: tuple[Fact, ...], charged: int | None) -> None:
+    assert charged_minor(sale(*facts)) == charged
+
+
+def test_charges_of_another_currency_are_not_compared() -> None:
+    assert charged_minor(sale(CHARGE, currency="eur")) is None
+
+
+@pytest.mark.parametrize(
+    ("movement_type", "category", "source", "expected"),
+    [
+        ("charge", "charge", "ch_1", True),
+        ("payment", "charge", "py_1", True),
+        ("refund", "refund", "re_1", True),
+        ("refund", "partial_capture_reversal", "re_1", True),
+        ("refund_failure", "refund_failure", "re_1", True),
+        ("adjustment", "dispute", "du_1", True),
+        ("adjustment", "dispute_reversal", "du_1", True),
+        ("adjustment", "", "dp_1", True),  # an old report
+        ("adjustment", "other_adjustment", "", False),
+        ("adjustment", "", "", False),  # nothing stands behind it
+        ("payout", "payout", "po_1", False),
+        ("transfer", "transfer", "tr_1", False),
+        ("application_fee", "platform_earning", "fee_1", False),
+        ("stripe_fee", "fee", "", False),
+        ("topup", "topup", "tu_1", False),
+        ("reserve_transaction", "risk_reserved_funds", "", False),
+    ],
+)
+def test_what_is_money_of_payments(movement_type: str, category: str, source: str, expected: bool) -> None:
+    assert is_of_payments(movement_type, category, source) is expected

@@ -95,8 +95,17 @@ ROWS = {
     "history_part": {"run_id": "rdg_a", "part": "invoices"},
     "history_gap": {"run_id": "rdg_a", "stripe_id": "in_a", "part": "invoices", "detail": "missing"},
     "event_poll": {"read_count": 5},
-    "statement_payment": {"run_id": "rdg_a", "payment_key": "in_a", "class": "excluded"},
-    "statement_movement": {"run_id": "rdg_a", "stripe_id": "txn_a", "payment_key": "in_a", "source_id": "ch_a"},
+    "statement_payment": {"run_id": "rdg_a", "payment_key": "in_a", "class": "excluded", "charged_minor": 7_777},
+    "statement_movement": {
+        "run_id": "rdg_a",
+        "stripe_id": "txn_a",
+        "payment_key": "in_a",
+        "source_id": "ch_a",
+        "is_sale": True,
+        "currency": "usd",
+        "known_minor": 7_777,
+        "known_currency": "usd",
+    },
 }
 VALUES = {"text": "x", "bytea": b"x", "boolean": False, "timestamp with time zone": NOW, "date": NOW.date()}
 NUMBERS = {"integer", "bigint", "smallint"}

@@ -243,4 +243,27 @@ def _statement_words(found: Statement) -> str:
         moved = format_amount(own.moved_minor, own.currency)
         lines.append(f"Explained money: {percent(own.explained_bps)}, {explained} of {moved} that moved")
     lines += [f"  unexplained: {row.stripe_id} {row.type} {row.source_id}" for row in found.unexplained[:20]]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_tie_words(found)])
+
+
+def _tie_words(found: Statement) -> list[str]:
+    from refref.core.money import format_amount
+
+    lines = []
+    for tie in found.ties:
+        paid, outside, charged = (
+            format_amount(minor, tie.currency) for minor in (tie.paid_minor, tie.off_stripe_minor, tie.charged_minor)
+        )
+        lines.append(f"Paid {paid}, of it out of band {outside}, charged {charged}")
+        lines.append(
+            f"  payments that do not tie: {tie.untied_count}, without a known charge: {tie.unknown_count}, without a"
+            f" movement in this month: {tie.unmoved_count}"
+        )
+    for row in found.untied_payments[:20]:
+        expected = format_amount(row.paid_minor - row.off_stripe_minor, row.currency)
+        charged = format_amount(row.charged_minor or 0, row.currency)
+        lines.append(f"  does not tie: {row.payment_key} paid {expected} through Stripe, charged {charged}")
+    for own in found.untied_movements[:20]:
+        moved, known = (format_amount(minor, own.currency) for minor in (abs(own.amount_minor), own.known_minor or 0))
+        lines.append(f"  does not tie: {own.stripe_id} moved {moved}, by the books {own.source_id} is {known}")
+    return lines

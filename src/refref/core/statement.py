@@ -1,4 +1,4 @@
-"""The monthly statement: every payment in exactly one class, and how much of Stripe's balance they explain. Pure."""
+"""The monthly statement: every payment in exactly one class, tied to its charges and they to Stripe's balance. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
+
+from refref.core.facts import ChargeState, DisputeState, Fact, PaymentIntentState, RefundState
+from refref.core.sales import Sale
 
 
 class PaymentClass(StrEnum):
@@ -20,7 +23,7 @@ class PaymentClass(StrEnum):
 
 _ORDER = {found: place for place, found in enumerate(PaymentClass)}
 _NOBODY = frozenset({"not_attributed", "unknown_code"})
-# Types of balance transactions that are money of payments: what came in, what went back, what a dispute took.
+# Types of balance transactions that are money of payments: what came in, what went back.
 SALE_TYPES = frozenset(
     {
         "charge",
@@ -30,9 +33,46 @@ SALE_TYPES = frozenset(
         "refund_failure",
         "payment_failure_refund",
         "payment_reversal",
-        "adjustment",
     }
 )
+
+
+# Adjustments are disputes, unless Stripe's report counts them elsewhere.
+_OTHER_ADJUSTMENT = "other_adjustment"
+
+
+def is_of_payments(movement_type: str, reporting_category: str, source_id: str) -> bool:
+    """Whether a movement of Stripe's balance is money of payments; else a payout, a fee, a transfer, a correction."""
+    if movement_type == "adjustment":
+        return bool(source_id) and reporting_category != _OTHER_ADJUSTMENT
+    return movement_type in SALE_TYPES
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What the books hold of a charge, refund or dispute, without its sign; minor units of `currency`."""
+
+    minor: int
+    currency: str
+
+
+def known_of(fact: Fact) -> Known | None:
+    """What a movement whose source the fact is should come to; None where the books do not know its amount."""
+    state = fact.state
+    if isinstance(state, ChargeState | RefundState | DisputeState) and state.currency:
+        return Known(state.amount, state.currency)
+    return None
+
+
+def charged_minor(sale: Sale) -> int | None:
+    """What the charges of a payment took through Stripe, in its currency; None where no charge of it is known."""
+    states = [fact.state for fact in sale.facts]
+    charges = [s for s in states if isinstance(s, ChargeState) and s.status == "succeeded" and s.amount]
+    if charges:
+        return sum(s.amount for s in charges) if all(s.currency == sale.currency for s in charges) else None
+    intents = [s for s in states if isinstance(s, PaymentIntentState) and s.status == "succeeded"]
+    if intents and all(s.currency == sale.currency for s in intents):
+        return sum(s.amount_received for s in intents)
+    return None
 
 
 class Decided(msgspec.Struct, frozen=True):

@@ -24,7 +24,8 @@ class DecidedPayment:
 
 @dataclass(frozen=True, slots=True)
 class StatedPayment:
-    """A payment with its class; `reason`: a code of core.decisions.REASONS, "" where it earned."""
+    """A payment with its class; `reason`: a code of core.decisions.REASONS, "" where it earned. `charged_minor`: what
+    its charges took, None where none is known; it ties where that and what came out of band make what was paid."""
 
     payment_key: str
     payment_class: str
@@ -34,11 +35,14 @@ class StatedPayment:
     currency: str
     paid_minor: int
     refunded_minor: int
+    off_stripe_minor: int = 0
+    charged_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """A balance transaction. `is_sale`: money of payments; `payment_key`: the payment behind it, "" where none is."""
+    """A balance transaction. `is_sale`: money of payments; `payment_key`: the payment behind it, "" where none is.
+    `known_minor`: what the books hold of its source, without sign, in `known_currency`; None where they do not know."""
 
     stripe_id: str
     type: str
@@ -49,6 +53,25 @@ class Movement:
     amount_minor: int
     fee_minor: int
     created_s: int
+    known_minor: int | None = None
+    known_currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """A currency's payments of the month beside their charges. `untied_count`: payments whose charges do not make what
+    was paid; `unknown`: of which no charge is known; `unmoved`: whose charge is no movement of this month."""
+
+    currency: str
+    count: int
+    paid_minor: int
+    off_stripe_minor: int
+    charged_minor: int
+    untied_count: int
+    unknown_count: int
+    unknown_minor: int
+    unmoved_count: int
+    unmoved_minor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +139,9 @@ async def insert_payments(tx: Connection, run: HistoryRun, payments: Sequence[St
     await tx.execute(
         """
         insert into statement_payment (organization_id, run_id, payment_key, class, reason, occurred_at, referee_id,
-                                       currency, paid_minor, refunded_minor)
+                                       currency, paid_minor, refunded_minor, off_stripe_minor, charged_minor)
         select $1, $2, p.* from unnest($3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::text[],
-                                       $9::bigint[], $10::bigint[]) p
+                                       $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[]) p
         on conflict do nothing
         """,
         run.organization_id,
@@ -131,6 +154,8 @@ async def insert_payments(tx: Connection, run: HistoryRun, payments: Sequence[St
         [row.currency for row in payments],
         [row.paid_minor for row in payments],
         [row.refunded_minor for row in payments],
+        [row.off_stripe_minor for row in payments],
+        [row.charged_minor for row in payments],
     )
 
 
@@ -138,12 +163,13 @@ async def insert_movements(tx: Connection, run: HistoryRun, movements: Sequence[
     await tx.execute(
         """
         insert into statement_movement (organization_id, run_id, stripe_id, type, is_sale, source_id, payment_key,
-                                        currency, amount_minor, fee_minor, created_at)
+                                        currency, amount_minor, fee_minor, created_at, known_minor, known_currency)
         select $1, $2, m.stripe_id, m.type, m.is_sale, m.source_id, m.payment_key, m.currency, m.amount, m.fee,
-          to_timestamp(m.created)
+          to_timestamp(m.created), m.known, m.known_currency
         from unnest($3::text[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[], $9::bigint[],
-                    $10::bigint[], $11::bigint[])
-             as m (stripe_id, type, is_sale, source_id, payment_key, currency, amount, fee, created)
+                    $10::bigint[], $11::bigint[], $12::bigint[], $13::text[])
+             as m (stripe_id, type, is_sale, source_id, payment_key, currency, amount, fee, created, known,
+                   known_currency)
         on conflict do nothing
         """,
         run.organization_id,
@@ -157,6 +183,8 @@ async def insert_movements(tx: Connection, run: HistoryRun, movements: Sequence[
         [row.amount_minor for row in movements],
         [row.fee_minor for row in movements],
         [row.created_s for row in movements],
+        [row.known_minor for row in movements],
+        [row.known_currency for row in movements],
     )
 
 
@@ -190,6 +218,65 @@ async def money_sums(tx: Connection, organization_id: str, run_id: str) -> list[
     return [MoneySum(*row) for row in rows]
 
 
+async def ties(tx: Connection, organization_id: str, run_id: str) -> list[Tie]:
+    """By currency, what the payments of a statement came to and what their charges took."""
+    rows = await tx.fetch(
+        """
+        select p.currency, count(*), sum(p.paid_minor)::bigint, sum(p.off_stripe_minor)::bigint,
+          coalesce(sum(p.charged_minor), 0)::bigint,
+          count(*) filter (where p.charged_minor <> p.paid_minor - p.off_stripe_minor),
+          count(*) filter (where p.charged_minor is null and p.paid_minor > p.off_stripe_minor),
+          coalesce(sum(p.paid_minor - p.off_stripe_minor)
+                     filter (where p.charged_minor is null and p.paid_minor > p.off_stripe_minor), 0)::bigint,
+          count(*) filter (where p.charged_minor > 0 and m.payment_key is null),
+          coalesce(sum(p.charged_minor) filter (where m.payment_key is null), 0)::bigint
+        from statement_payment p
+        left join (select distinct payment_key from statement_movement
+                   where organization_id = $1 and run_id = $2 and type in ('charge', 'payment')) m using (payment_key)
+        where p.organization_id = $1 and p.run_id = $2
+        group by p.currency order by p.currency
+        """,
+        organization_id,
+        run_id,
+    )
+    return [Tie(*row) for row in rows]
+
+
+async def untied_payments(tx: Connection, organization_id: str, run_id: str, limit: int) -> list[StatedPayment]:
+    """Payments whose charges took something else than was paid by the books, the farthest apart first."""
+    rows = await tx.fetch(
+        """
+        select payment_key, class, reason, occurred_at, referee_id, currency, paid_minor, refunded_minor,
+          off_stripe_minor, charged_minor
+        from statement_payment where organization_id = $1 and run_id = $2
+          and charged_minor <> paid_minor - off_stripe_minor
+        order by abs(charged_minor - paid_minor + off_stripe_minor) desc, payment_key limit $3
+        """,
+        organization_id,
+        run_id,
+        limit,
+    )
+    return [StatedPayment(*row) for row in rows]
+
+
+async def untied_movements(tx: Connection, organization_id: str, run_id: str, limit: int) -> list[Movement]:
+    """Movements that are not what the books hold of their charge, refund or dispute, the farthest apart first. What
+    Stripe converted is left out: it is in another currency."""
+    rows = await tx.fetch(
+        """
+        select stripe_id, type, is_sale, source_id, payment_key, currency, amount_minor, fee_minor,
+          extract(epoch from created_at)::bigint, known_minor, known_currency
+        from statement_movement where organization_id = $1 and run_id = $2 and is_sale
+          and known_currency = currency and abs(amount_minor) <> known_minor
+        order by abs(abs(amount_minor) - known_minor) desc, stripe_id limit $3
+        """,
+        organization_id,
+        run_id,
+        limit,
+    )
+    return [Movement(*row) for row in rows]
+
+
 async def movements(
     tx: Connection,
     organization_id: str,
@@ -203,7 +290,7 @@ async def movements(
     rows = await tx.fetch(
         """
         select stripe_id, type, is_sale, source_id, payment_key, currency, amount_minor, fee_minor,
-          extract(epoch from created_at)::bigint
+          extract(epoch from created_at)::bigint, known_minor, known_currency
         from statement_movement where organization_id = $1 and run_id = $2 and stripe_id > $3
           and (not $4 or (is_sale and payment_key = ''))
         order by stripe_id limit $5
@@ -223,7 +310,8 @@ async def payments(
     """A statement's payments in order of key, those after `after`."""
     rows = await tx.fetch(
         """
-        select payment_key, class, reason, occurred_at, referee_id, currency, paid_minor, refunded_minor
+        select payment_key, class, reason, occurred_at, referee_id, currency, paid_minor, refunded_minor,
+          off_stripe_minor, charged_minor
         from statement_payment where organization_id = $1 and run_id = $2 and payment_key > $3
         order by payment_key limit $4
         """,

@@ -11,7 +11,7 @@ from refref.core.statement import explained_bps
 from refref.db import history, statements
 from refref.db.history import HistoryPart, HistoryRun
 from refref.db.pool import Connection
-from refref.db.statements import ClassSum, MoneySum
+from refref.db.statements import ClassSum, MoneySum, Tie
 
 UNEXPLAINED_SHOWN = 50
 
@@ -57,13 +57,16 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement: its payments by class, its movements by type, and what of them is explained."""
+    """A statement: its payments by class, its movements by type, what of them is explained, and what does not tie."""
 
     view: ReadingView
     classes: tuple[ClassSum, ...]
     money: tuple[MoneySum, ...]
     explained: tuple[Explained, ...]
     unexplained: tuple[statements.Movement, ...]
+    ties: tuple[Tie, ...]
+    untied_payments: tuple[statements.StatedPayment, ...]
+    untied_movements: tuple[statements.Movement, ...]
 
     @property
     def month(self) -> str:
@@ -102,7 +105,17 @@ async def statement(tx: Connection, organization_id: str, run_id: str, now: date
         tx, organization_id, run_id, only_unexplained=True, limit=UNEXPLAINED_SHOWN
     )
     classes = await statements.class_sums(tx, organization_id, run_id)
-    return Statement(view, tuple(classes), tuple(money), explained_of(money), tuple(unexplained))
+    shown = (organization_id, run_id, UNEXPLAINED_SHOWN)
+    return Statement(
+        view,
+        tuple(classes),
+        tuple(money),
+        explained_of(money),
+        tuple(unexplained),
+        tuple(await statements.ties(tx, organization_id, run_id)),
+        tuple(await statements.untied_payments(tx, *shown)),
+        tuple(await statements.untied_movements(tx, *shown)),
+    )
 
 
 def explained_of(money: Sequence[MoneySum]) -> tuple[Explained, ...]:

@@ -90,6 +90,11 @@ class StatedPaymentOut(Out):
     currency: str
     paid_minor: int
     refunded_minor: int
+    off_stripe_minor: int = Field(description="Of what was paid, what came out of band.")
+    charged_minor: int | None = Field(
+        description="What its charges took through Stripe; null: none is known. It ties where this and "
+        "`off_stripe_minor` make `paid_minor`."
+    )
 
 
 class MovementOut(Out):
@@ -101,6 +106,25 @@ class MovementOut(Out):
     currency: str
     amount_minor: int
     fee_minor: int
+    known_minor: int | None = Field(
+        description="What the books hold of its source, without sign, in `known_currency`; null: nothing."
+    )
+    known_currency: str
+
+
+class TieOut(Out):
+    """A currency's payments of the month beside their charges."""
+
+    currency: str
+    count: int
+    paid_minor: int
+    off_stripe_minor: int
+    charged_minor: int
+    untied_count: int = Field(description="Payments whose charges do not make what was paid.")
+    unknown_count: int = Field(description="Paid through Stripe, and no charge of them is known.")
+    unknown_minor: int
+    unmoved_count: int = Field(description="Charged, and no movement of the balance in this month.")
+    unmoved_minor: int
 
 
 class ClassSumOut(Out):
@@ -136,6 +160,9 @@ class StatementOut(BaseModel):
     classes: list[ClassSumOut]
     money: list[MoneySumOut]
     explained: list[ExplainedOut]
+    ties: list[TieOut]
+    untied_payments: list[StatedPaymentOut] = Field(description="The first fifty, the farthest apart first.")
+    untied_movements: list[MovementOut] = Field(description="The first fifty, the farthest apart first.")
 
 
 class EventPollOut(Out):
@@ -303,4 +330,7 @@ def present_statement(found: Statement) -> StatementOut:
         classes=[ClassSumOut.model_validate(row) for row in found.classes],
         money=[MoneySumOut.model_validate(row) for row in found.money],
         explained=[ExplainedOut.model_validate(row) for row in found.explained],
+        ties=[TieOut.model_validate(row) for row in found.ties],
+        untied_payments=[StatedPaymentOut.model_validate(row) for row in found.untied_payments],
+        untied_movements=[MovementOut.model_validate(row) for row in found.untied_movements],
     )

@@ -33,8 +33,14 @@ router = APIRouter(include_in_schema=False)
 
 _SHOWN = 5
 _MONTHS = 12
-_PAYMENTS_HEADER = ("payment", "class", "reason", "when", "customer", "currency", "paid_minor", "refunded_minor")
-_MOVEMENTS_HEADER = ("movement", "type", "of_payments", "source", "payment", "currency", "amount_minor", "fee_minor")
+_PAYMENTS_HEADER = (
+    "payment", "class", "reason", "when", "customer", "currency", "paid_minor", "refunded_minor", "out_of_band_minor",
+    "charged_minor",
+)  # fmt: skip
+_MOVEMENTS_HEADER = (
+    "movement", "type", "of_payments", "source", "payment", "currency", "amount_minor", "fee_minor", "known_minor",
+    "known_currency",
+)  # fmt: skip
 
 
 @router.get("/history")
@@ -185,6 +191,8 @@ def _payment_cells(row: StatedPayment) -> list[Cell]:
         row.currency,
         row.paid_minor,
         row.refunded_minor,
+        row.off_stripe_minor,
+        "" if row.charged_minor is None else row.charged_minor,
     ]
 
 
@@ -198,4 +206,6 @@ def _movement_cells(row: Movement) -> list[Cell]:
         row.currency,
         row.amount_minor,
         row.fee_minor,
+        "" if row.known_minor is None else row.known_minor,
+        row.known_currency,
     ]
