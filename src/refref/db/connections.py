@@ -185,6 +185,17 @@ async def valid_secrets(
     return [ConnectionSecret(**row) for row in rows]
 
 
+async def held_kinds(tx: Connection, organization_id: str, now: datetime) -> dict[str, set[str]]:
+    """The kinds of secrets that hold, by connection; one that has none is left out."""
+    rows = await tx.fetch(
+        "select connection_id, array_agg(distinct kind) as kinds from connection_secret where organization_id = $1"
+        " and (expires_at is null or expires_at > $2) group by 1",
+        organization_id,
+        now,
+    )
+    return {row["connection_id"]: set(row["kinds"]) for row in rows}
+
+
 async def all_secrets(tx: Connection, organization_id: str) -> list[ConnectionSecret]:
     """Every secret of the organization, for re-encryption; waits for whoever changes one."""
     rows = await tx.fetch(

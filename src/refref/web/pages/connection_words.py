@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from refref.core.connection_health import PROBLEMS, ProblemKind
 from refref.db.connection_health import ConnectionProblem
@@ -23,8 +23,20 @@ def problem_kind(code: str) -> ProblemKind:
     return PROBLEMS[code]
 
 
-def connection_status(connection: StripeConnection, problems: Sequence[ConnectionProblem]) -> Status:
-    """The state of a connection in a word; `problems` are open ones, of any connection."""
+def reached_by(connection: StripeConnection, held: Collection[str]) -> str:
+    """How a connection and its account reach one another; `held`: the kinds of its secrets."""
+    if connection.access == "platform":
+        return "Connect with Stripe"
+    if "api_key" in held:
+        return "its own key"
+    return "webhooks alone" if "webhook" in held else "nothing yet"
+
+
+def connection_status(
+    connection: StripeConnection, problems: Sequence[ConnectionProblem], held: Collection[str]
+) -> Status:
+    """The state of a connection in a word; `problems` are open ones, of any connection, `held` the kinds of its
+    secrets."""
     own = [problem for problem in problems if problem.connection_id == connection.connection_id]
     if connection.status == "disabled":
         return Status("Ended", "off", "Nothing is asked or taken. Another key takes it up again.")
@@ -32,6 +44,8 @@ def connection_status(connection: StripeConnection, problems: Sequence[Connectio
     if connection.status == "degraded" and stopping:
         first = stopping[0]
         return Status("Cut off", "bad", f"{PROBLEMS[first.code].title}, since {moment_text(first.began_at)}.")
+    if connection.access == "key" and not held:
+        return Status("Not set up", "wait", "Store a key or a signing secret: until then nothing arrives.")
     if own:
         return Status("Active, with a fault", "wait", f"{PROBLEMS[own[0].code].title}.")
     return Status("Active", "good", "")

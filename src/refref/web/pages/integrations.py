@@ -13,6 +13,7 @@ from refref.connecting.endpoints import end_connection, repair_webhooks, review_
 from refref.connecting.keys import check_permissions, connect_stripe, connect_with_key, exchange_key
 from refref.connecting.oauth import CALLBACK, send_to_stripe, take_back
 from refref.connecting.watch import check_connection
+from refref.core.endpoint_review import is_public
 from refref.core.permission_table import WITHOUT_KEY
 from refref.core.refusals import Refused
 from refref.db import connection_health, connections, custom_events, reports
@@ -36,10 +37,12 @@ async def integrations(request: Request, viewer: SignedIn) -> Response:
     """Every connection with its state, test and live side by side."""
     async with viewer.transaction() as tx:
         problems = await connection_health.open_problems(tx, viewer.organization_id)
+        held = await connections.held_kinds(tx, viewer.organization_id, viewer.real_now)
     rows = [
         (
             connection,
-            connection_words.connection_status(connection, problems),
+            connection_words.reached_by(connection, held.get(connection.connection_id, ())),
+            connection_words.connection_status(connection, problems, held.get(connection.connection_id, ())),
             connection.connection_id == getattr(viewer.connection, "connection_id", None),
         )
         for connection in viewer.connections
@@ -232,7 +235,9 @@ async def _connection_page(
         connection: StripeConnection | None = await connections.connection_by_id(tx, *where)
         if connection is None:
             raise PageNotFound("connection")
+        still = await connection_health.open_problems(tx, *where)
         problems = await connection_health.recent_problems(tx, *where, PAST_PROBLEMS)
+        held = (await connections.held_kinds(tx, viewer.organization_id, viewer.real_now)).get(connection_id, ())
         context: dict[str, object] = {
             "webhook_secrets": await connections.valid_secrets(tx, *where, "webhook", viewer.real_now),
             "stripe_keys": await connections.valid_secrets(tx, *where, "api_key", viewer.real_now),
@@ -241,17 +246,19 @@ async def _connection_page(
             "events": events_to_enable(custom_types=await custom_events.paths_by_type(tx, *where)),
             "sums": await reports.overview_totals(tx, *where, viewer.now),
         }
-    still = [problem for problem in problems if problem.ended_at is None]
+    webhook_url = f"{viewer.context.settings.base_url}/stripe/webhooks/{connection_id}"
     return render(
         request,
         "integration_stripe.html",
         viewer,
         status_code=422 if refused else 200,
         shown=connection,
-        state=connection_words.connection_status(connection, still),
+        strip_of=connection,
+        state=connection_words.connection_status(connection, still, held),
         open_problems=still,
         past_problems=[problem for problem in problems if problem.ended_at is not None],
-        webhook_url=f"{viewer.context.settings.base_url}/stripe/webhooks/{connection_id}",
+        webhook_url=webhook_url,
+        is_reachable=connection.api_base is not None or is_public(webhook_url),
         has_mail=viewer.context.settings.mail is not None,
         without_key=WITHOUT_KEY,
         problem_kind=connection_words.problem_kind,
