@@ -163,3 +163,29 @@ def test_what_a_merchant_says_of_a_participant(refref: Run) -> None:
     assert "groups none; country DE; region=north" in refref("participant", "profile", partner, "--no-groups").stdout
     assert "--metadata is NAME=VALUE" in refref("participant", "profile", partner, "--metadata", "x", code=2).stderr
     assert "invalid_country" in refref("participant", "profile", partner, "--country", "de", code=1).stderr
+
+
+def test_participants_are_called_by_their_names_and_a_draft_leaves_the_texts(refref: Run, tmp_path: Path) -> None:
+    program_id = program(refref)
+    person = said(
+        refref(
+            *("participant", "create", "--program", program_id, "--name", "Sample Partner"),
+            *("--email", "partner@example.com", "--json"),
+        )
+    )["participant_id"]
+    file = tmp_path / "terms.yaml"
+    file.write_text(
+        f"program: {{program_id: {program_id}, name: Partners, eligibility_text: Customers}}\n"
+        "terms: {rules: [{rule_id: share, rate_bps: 1000, to: split,"
+        f" split: [{{participant: referrer, share_bps: 5000}}, {{participant: {person}, share_bps: 5000}}]}}]}}\n"
+    )
+    named = "50 % to the referrer and 50 % to Sample Partner"
+    saved = refref("terms", "apply", str(file), "--draft", "--yes")
+    assert named in saved.stdout
+    assert "becomes “Partners”" not in saved.stdout
+    assert "The name and texts are no part of a draft" in saved.stderr
+    assert said(refref("program", "show", program_id, "--json"))["name"] == "Affiliates"
+    assert named in refref("terms", "diff", program_id, "1").stdout
+    assert named in refref("terms", "publish", program_id, "--yes").stdout
+    assert named in refref("terms", "history", program_id).stdout
+    assert named in refref("program", "show", program_id).stdout

@@ -146,8 +146,9 @@ def show_program(program: ProgramId, organization: Organization = None, as_json:
     """Show a program: its status, the terms in force in words, its texts, and what was given of its budgets."""
     from refref.core.refusals import Refused
     from refref.core.terms_words import sentences_of
-    from refref.db import drafts, explain, programs
+    from refref.db import drafts, programs
     from refref.flows.program_budgets import program_budgets, terms_in_force
+    from refref.flows.terms_names import names_in
 
     async def work(here: Installation) -> tuple[Program, StoredTerms | None, bool, list[Budget], dict[str, str]]:
         async with here.tenant(organization) as (tx, organization_id):
@@ -158,8 +159,9 @@ def show_program(program: ProgramId, organization: Organization = None, as_json:
             version = await terms_in_force(tx, organization_id, program, now)
             has_draft = await drafts.draft_of(tx, organization_id, program) is not None
             budgets = await program_budgets(tx, organization_id, program, version, now)
-            shares = [share.participant for rule in version.terms.rules for share in rule.split] if version else []
-            return found, version, has_draft, budgets, await explain.names_of(tx, organization_id, shares)
+            shown = [version.terms] if version else []
+            names = await names_in(tx, organization_id, found.connection_id, shown)
+            return found, version, has_draft, budgets, names
 
     found, version, has_draft, budgets, names = run(work)
     sentences = sentences_of(version.terms, names) if version else []

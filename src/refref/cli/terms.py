@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -135,6 +137,9 @@ def apply_terms(
     starts_at = given_instant(effective_at)
     document = read_file(file, read_document)
     plan = _plan(document, program, organization, connection)
+    if draft and plan.program is not None and plan.program_changes:
+        plan = replace(plan, program_changes=())
+        print("The name and texts are no part of a draft: refref program update changes them.", file=sys.stderr)
     if not as_json:
         print("\n".join(plan_lines(plan)))
     if plan.is_empty:
@@ -160,18 +165,20 @@ def list_versions(program: ProgramId, organization: Organization = None, as_json
     """List the versions of a program's terms, the newest first, each with what it changed."""
     from refref.core.terms_words import differences, sentences_of
     from refref.db import programs
+    from refref.flows.terms_names import names_in
 
-    async def work(here: Installation) -> list[StoredTerms]:
+    async def work(here: Installation) -> tuple[list[StoredTerms], dict[str, str]]:
         async with here.tenant(organization) as (tx, organization_id):
-            await _require(tx, organization_id, program)
-            return await programs.terms_versions(tx, organization_id, program)
+            found = await _require(tx, organization_id, program)
+            known = await programs.terms_versions(tx, organization_id, program)
+            return known, await names_in(tx, organization_id, found.connection_id, [one.terms for one in known])
 
-    rows = run(work)
+    rows, names = run(work)
     shown = []
     lines: list[tuple[str, str, str]] = []
     for number, row in enumerate(rows):
         before = rows[number + 1] if number + 1 < len(rows) else None
-        changes = sentences_of(row.terms) if before is None else differences(before.terms, row.terms)
+        changes = sentences_of(row.terms, names) if before is None else differences(before.terms, row.terms, names)
         shown.append({"version": row.version, "effective_at": row.effective_at, "changes": changes})
         first, *others = changes or ["The same."]
         lines.append((f"version {row.version}", f"from {row.effective_at:%Y-%m-%d %H:%M} UTC", first))
@@ -188,12 +195,14 @@ def diff_terms(
 ) -> None:
     """Say in words what changes from one version, or the draft, to another."""
     from refref.core.terms_words import differences
+    from refref.flows.terms_names import names_in
 
     async def work(here: Installation) -> list[str]:
         async with here.tenant(organization) as (tx, organization_id):
-            _, _, before = await _terms_of(tx, organization_id, program, old)
+            found, _, before = await _terms_of(tx, organization_id, program, old)
             _, _, after = await _terms_of(tx, organization_id, program, new)
-        return differences(before, after)
+            names = await names_in(tx, organization_id, found.connection_id, [before, after])
+        return differences(before, after, names)
 
     found = run(work)
     show({"differences": found}, "\n".join(found) or "Nothing.", as_json=as_json)
@@ -210,6 +219,7 @@ def publish_draft(
     from refref.core.terms_words import differences, sentences_of
     from refref.db import programs
     from refref.flows import drafts
+    from refref.flows.terms_names import names_in
 
     starts_at = given_instant(effective_at)
 
@@ -217,7 +227,12 @@ def publish_draft(
         async with here.tenant(organization) as (tx, organization_id):
             draft = await drafts.require_draft(tx, organization_id, program)
             newest = await programs.latest_terms(tx, organization_id, program)
-        return draft, sentences_of(draft.terms) if newest is None else differences(newest.terms, draft.terms)
+            found = await _require(tx, organization_id, program)
+            shown = [draft.terms, *([newest.terms] if newest else [])]
+            names = await names_in(tx, organization_id, found.connection_id, shown)
+        return draft, sentences_of(draft.terms, names) if newest is None else differences(
+            newest.terms, draft.terms, names
+        )
 
     draft, changes = run(look)
     if not as_json:

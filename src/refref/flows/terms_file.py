@@ -13,6 +13,7 @@ from refref.db.pool import Connection
 from refref.db.programs import Program, StoredTerms
 from refref.flows.checks import check_long_text, check_name
 from refref.flows.publishing import SINCE_EVER, add_version, check_newest, insert_program, require_program
+from refref.flows.terms_names import names_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,14 @@ async def plan_document(
     found = await _program_of(tx, organization_id, document.program, connection_id, program_id)
     if found is None:
         made = f"Program “{document.program.name}” is made."
-        return TermsPlan(None, 0, (made,), tuple(sentences_of(document.terms)))
+        names = await names_in(tx, organization_id, connection_id, [document.terms])
+        return TermsPlan(None, 0, (made,), tuple(sentences_of(document.terms, names)))
     latest = await programs.latest_terms(tx, organization_id, found.program_id)
+    shown = [document.terms, *([latest.terms] if latest else [])]
+    names = await names_in(tx, organization_id, found.connection_id, shown)
     if latest is None:
-        return TermsPlan(found, 0, _text_changes(found, document.program), tuple(sentences_of(document.terms)))
-    changes = tuple(differences(latest.terms, document.terms))
+        return TermsPlan(found, 0, _text_changes(found, document.program), tuple(sentences_of(document.terms, names)))
+    changes = tuple(differences(latest.terms, document.terms, names))
     return TermsPlan(found, latest.version, _text_changes(found, document.program), changes)
 
 

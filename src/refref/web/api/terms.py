@@ -21,6 +21,7 @@ from refref.db.pool import Connection
 from refref.db.programs import StoredTerms
 from refref.flows import drafts as draft_flows
 from refref.flows import programs as program_flows
+from refref.flows.terms_names import names_in
 from refref.web.api.call import Call, Reading, Writing
 from refref.web.api.models import TERMS_SCHEMA, DraftOut, FaultOut, TermsVersionOut
 from refref.web.api.paging import PageOf
@@ -117,8 +118,9 @@ async def validate_terms(call: Reading, program_id: str, body: TermsIn) -> Check
     """Every fault of terms, and what they say. Changes nothing."""
     terms = terms_from_data(body.terms)
     async with call.transaction() as tx:
-        await require_program(tx, call.organization_id, program_id)
-    return CheckedOut(faults=present_faults(faults_of(terms)), sentences=sentences_of(terms))
+        program = await require_program(tx, call.organization_id, program_id)
+        names = await names_in(tx, call.organization_id, program.connection_id, [terms])
+    return CheckedOut(faults=present_faults(faults_of(terms)), sentences=sentences_of(terms, names))
 
 
 @router.post("/programs/{program_id}/terms/plan")
@@ -126,13 +128,16 @@ async def plan_terms(call: Reading, program_id: str, body: TermsIn) -> PlanOut:
     """What publishing these terms would change. Changes nothing."""
     terms = terms_from_data(body.terms)
     async with call.transaction() as tx:
-        await require_program(tx, call.organization_id, program_id)
+        program = await require_program(tx, call.organization_id, program_id)
         newest = await programs.latest_terms(tx, call.organization_id, program_id)
+        shown = [terms, *([newest.terms] if newest else [])]
+        names = await names_in(tx, call.organization_id, program.connection_id, shown)
+    sentences = sentences_of(terms, names)
     return PlanOut(
         faults=present_faults(faults_of(terms)),
-        sentences=sentences_of(terms),
+        sentences=sentences,
         based_on_version=0 if newest is None else newest.version,
-        differences=sentences_of(terms) if newest is None else differences(newest.terms, terms),
+        differences=sentences if newest is None else differences(newest.terms, terms, names),
     )
 
 
@@ -145,10 +150,11 @@ async def diff_terms(
 ) -> DiffOut:
     """What changes from one version, or the draft, to another."""
     async with call.transaction() as tx:
-        await require_program(tx, call.organization_id, program_id)
+        program = await require_program(tx, call.organization_id, program_id)
         before = await _terms_named(tx, call, program_id, old, "from")
         after = await _terms_named(tx, call, program_id, new, "to")
-    return DiffOut(differences=differences(before, after))
+        names = await names_in(tx, call.organization_id, program.connection_id, [before, after])
+    return DiffOut(differences=differences(before, after, names))
 
 
 @router.get("/programs/{program_id}/draft")
@@ -237,6 +243,10 @@ async def require_program(tx: Connection, organization_id: str, program_id: str)
 async def _present_draft(tx: Connection, call: Call, draft: TermsDraft) -> DraftOut:
     newest = await programs.latest_terms(tx, call.organization_id, draft.program_id)
     terms = draft.terms
+    program = await require_program(tx, call.organization_id, draft.program_id)
+    shown = [terms, *([newest.terms] if newest else [])]
+    names = await names_in(tx, call.organization_id, program.connection_id, shown)
+    sentences = sentences_of(terms, names)
     return DraftOut(
         program_id=draft.program_id,
         terms=msgspec.to_builtins(terms),
@@ -246,8 +256,8 @@ async def _present_draft(tx: Connection, call: Call, draft: TermsDraft) -> Draft
         edited_by=draft.edited_by,
         edited_at=draft.edited_at,
         faults=present_faults(faults_of(terms)),
-        sentences=sentences_of(terms),
-        differences=sentences_of(terms) if newest is None else differences(newest.terms, terms),
+        sentences=sentences,
+        differences=sentences if newest is None else differences(newest.terms, terms, names),
     )
 
 

@@ -16,12 +16,13 @@ from refref.core.faults import Fault
 from refref.core.refusals import Refused
 from refref.core.terms import QualifyingEvent, RewardRule, Strict, Terms
 from refref.core.terms_check import faults_of
-from refref.db import catalog, drafts, explain
+from refref.db import drafts
 from refref.db import programs as stored
 from refref.db.drafts import TermsDraft
 from refref.db.pool import Connection
 from refref.db.programs import Program, StoredTerms
 from refref.flows.drafts import save_draft
+from refref.flows.terms_names import names_in
 from refref.web.pages import builder_words
 from refref.web.pages.fault_words import in_plain_words
 from refref.web.pages.rendering import render
@@ -128,7 +129,8 @@ async def open_desk(viewer: Connected, program_id: str) -> Desk:
         versions = await stored.terms_versions(tx, viewer.organization_id, program_id)
         draft = await drafts.draft_of(tx, viewer.organization_id, program_id)
         terms = terms_to_edit(draft, versions[0] if versions else None)
-        names = await names_in(tx, viewer, [terms, *(version.terms for version in versions[:1])])
+        shown = [terms, *(version.terms for version in versions[:1])]
+        names = await names_in(tx, viewer.organization_id, viewer.connection_id, shown)
     return Desk(program, versions, draft, terms, (*faults_of(terms), *_nobody(terms, names)), names)
 
 
@@ -149,31 +151,6 @@ def terms_to_edit(draft: TermsDraft | None, newest: StoredTerms | None) -> Terms
     if draft is not None:
         return draft.terms
     return Terms() if newest is None else newest.terms
-
-
-async def names_in(tx: Connection, viewer: Connected, many: Iterable[Terms]) -> dict[str, str]:
-    """The names of the participants, products, prices and coupons that terms name by id."""
-    ids: set[str] = set()
-    for terms in many:
-        ids |= {*terms.products, *terms.excluded_products, *terms.excluded_coupons}
-        for event in terms.events:
-            ids |= {*event.products, *event.excluded_products, *event.excluded_coupons, *_ids_in(event.condition)}
-        for rule in terms.rules:
-            ids |= {*rule.products, *rule.excluded_products, *(share.participant for share in rule.split)}
-            ids |= _ids_in(rule.condition)
-            ids |= {person for override in rule.overrides for person in override.participants}
-            ids |= {step.plan for step in rule.tiers.steps} if rule.tiers else set()
-    wanted = sorted(ids - {"", "referrer"})
-    if not wanted:
-        return {}
-    people = await explain.names_of(tx, viewer.organization_id, [one for one in wanted if one.startswith("ptc_")])
-    items = await catalog.names_of_items(tx, viewer.organization_id, viewer.connection_id, wanted)
-    return {**items, **people}
-
-
-def _ids_in(condition: str) -> set[str]:
-    """What in a condition looks like the id of a participant or of something that Stripe sells."""
-    return set(re.findall(r"\b(?:ptc|prod|price|promo)_\w+", condition, re.ASCII))
 
 
 async def change_draft(

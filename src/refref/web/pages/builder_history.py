@@ -15,7 +15,8 @@ from refref.core.terms_document import ProgramPart, TermsDocument, document_to_y
 from refref.core.terms_words import differences, sentences_of
 from refref.db import audit, users
 from refref.db.audit import AuditEntry
-from refref.web.pages.builder_desk import Desk, builder_page, names_in, open_desk
+from refref.flows.terms_names import names_in
+from refref.web.pages.builder_desk import Desk, builder_page, open_desk
 from refref.web.pages.viewer import OnConnection, PageNotFound
 
 router = APIRouter(include_in_schema=False)
@@ -40,7 +41,12 @@ async def versions(request: Request, viewer: OnConnection, program_id: str) -> R
     """Every version, the newest first; with `from` and `to` what differs between two, or the draft."""
     desk = await open_desk(viewer, program_id)
     async with viewer.transaction() as tx:
-        names = await names_in(tx, viewer, [desk.terms, *(version.terms for version in desk.versions)])
+        names = await names_in(
+            tx,
+            viewer.organization_id,
+            viewer.connection_id,
+            [desk.terms, *(version.terms for version in desk.versions)],
+        )
         published = await audit.entries_of(
             tx, viewer.organization_id, subject=program_id, actions=["terms.publish"], limit=MOST_ENTRIES
         )

@@ -19,8 +19,9 @@ from refref.flows.programs import (
     resume_program,
     update_program,
 )
+from refref.flows.terms_names import names_in
 from refref.web.pages import builder_words
-from refref.web.pages.builder_desk import go, names_in, require_program_in_view
+from refref.web.pages.builder_desk import go, require_program_in_view
 from refref.web.pages.rendering import render
 from refref.web.pages.viewer import Connected, OnConnection, form_of
 
@@ -40,7 +41,9 @@ async def programs(request: Request, viewer: OnConnection) -> Response:
             for program in known
         }
         terms = {program_id: _in_force(versions, viewer) for program_id, versions in latest.items()}
-        names = await names_in(tx, viewer, [version.terms for version in terms.values() if version])
+        names = await names_in(
+            tx, viewer.organization_id, viewer.connection_id, [version.terms for version in terms.values() if version]
+        )
     words = {program_id: sentences_of(version.terms, names) for program_id, version in terms.items() if version}
     return render(
         request,
@@ -117,7 +120,7 @@ async def _program_page(
         draft = await drafts.draft_of(tx, viewer.organization_id, program_id)
         changes = await stored.status_changes(tx, viewer.organization_id, program_id)
         in_force = _in_force(versions, viewer)
-        names = await names_in(tx, viewer, [in_force.terms] if in_force else [])
+        names = await names_in(tx, viewer.organization_id, viewer.connection_id, [in_force.terms] if in_force else [])
         used = await program_budgets(tx, viewer.organization_id, program_id, in_force, viewer.now)
     return render(
         request,
