@@ -8,7 +8,7 @@ from connecting.town import ENOUGH, READS, Town, in_town
 from refref.connecting.keys import KeyReport, check_permissions, connect_with_key, exchange_key
 from refref.core.permission_table import PERMISSIONS, Trial, judge_permission
 from refref.core.refusals import Refused
-from refref.flows.connections import NewConnection
+from refref.flows.connections import NewConnection, create_connection, replace_api_key
 
 WORKS, REFUSED, UNKNOWN = Trial.WORKS, Trial.REFUSED, Trial.UNKNOWN
 
@@ -129,5 +129,31 @@ def test_an_account_is_connected_once_and_keeps_its_account(database: str) -> No
             "select expires_at is null as holds from connection_secret where connection_id = $1", made.connection_id
         )
         assert sorted(row["holds"] for row in rows) == [False, True]
+
+    in_town(database, story)
+
+
+def test_one_that_only_listened_has_its_history_read_once_it_gets_a_key(database: str) -> None:
+    async def story(town: Town) -> None:
+        async with town.database.tenant(town.organization_id) as tx:
+            given = NewConnection(name="Shop", mode="test", webhook_secret="whsec_sample0001")
+            made = await create_connection(
+                tx, town.vault, town.organization_id, given, actor="system", now=town.acting.now
+            )
+        assert await town.read("select * from history_run") == []
+        for key in ("rk_test_sample0001", "rk_test_sample0002"):
+            async with town.database.tenant(town.organization_id) as tx:
+                await replace_api_key(
+                    tx,
+                    town.vault,
+                    town.organization_id,
+                    made.connection_id,
+                    api_key=key,
+                    stripe_account_id="acct_sample",
+                    actor="system",
+                    now=town.acting.now,
+                )
+            rows = await town.read("select kind, connection_id from history_run")
+            assert [tuple(row) for row in rows] == [("backfill", made.connection_id)]
 
     in_town(database, story)

@@ -110,7 +110,6 @@ async def connect_account(
             oauth_scope=account.scope,
         )
         await connections.insert_connection(tx, connected)
-        await start_first_backfill(tx, connected, now)
     else:
         connected = replace(known, access="platform", oauth_scope=account.scope, status="active")
         for old in await connections.valid_secrets(tx, organization_id, known.connection_id, "api_key", now):
@@ -122,6 +121,7 @@ async def connect_account(
     waited = await platform.remove_stray_events(tx, *where, stored_types)
     if waited:
         await inbox.accept(tx, waited)
+    await start_first_backfill(tx, connected, now)
     await restore_connection(tx, connected, actor=actor, now=now)
     own_endpoint = Health({}, frozenset({"endpoint_faulty"}))  # nothing depends on it any more
     await record_health(tx, connected, own_endpoint, actor=actor, now=now)

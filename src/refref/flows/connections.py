@@ -166,6 +166,7 @@ async def replace_api_key(
     await connections.insert_secret(tx, made)
     there = now + timedelta(seconds=connection.clock_ahead_s)
     await catalog_syncs.insert_sync(tx, organization_id, connection_id, started_by=actor, started_at=there)
+    await start_first_backfill(tx, changed, now)
     await _record_secret(tx, made, actor, now)
     await restore_connection(tx, changed, actor=actor, now=now)
     return made

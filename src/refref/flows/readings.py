@@ -37,10 +37,11 @@ async def start_backfill(
 
 
 async def start_first_backfill(tx: Connection, made: StripeConnection, now: datetime) -> None:
-    """Ask for the whole history of an account that was just connected with a key. A sandbox told everything from its
+    """Ask once for the whole history of an account that can be asked from now on. A sandbox told everything from its
     beginning on; its history is read on demand."""
-    if made.api_base is None:
-        await start_backfill(tx, made.organization_id, made.connection_id, from_at=None, actor=_BY_ITSELF, now=now)
+    where = (made.organization_id, made.connection_id)
+    if made.api_base is None and not await history.runs(tx, *where, "backfill", limit=1):
+        await start_backfill(tx, *where, from_at=None, actor=_BY_ITSELF, now=now)
 
 
 async def start_reconcile(
