@@ -11,7 +11,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from refref.core.catalog import Product
 from refref.core.terms import RewardRule, Terms
+from refref.db import catalog
 from refref.db.pool import Database
 from refref.flows.drafts import save_draft
 from refref.worker.backtests import run_due_backtests
@@ -103,6 +105,13 @@ def test_one_that_runs_can_be_cancelled_and_refuses_a_second(page: Page, path: s
 
 
 def test_the_tables_are_files(path: str, sample_site: SampleSite) -> None:
+    own = (sample_site.sample.organization_id, sample_site.sample.connection_id)
+
+    async def name_the_product(database: Database) -> None:
+        async with database.tenant(own[0]) as tx:
+            await catalog.store_items(tx, *own, [Product("prod_sample", "Sample Plan", 1)])
+
+    sample_site.site.run(name_the_product)
     with client_of(sample_site.url, EMAIL) as client:
         token = client.get(path).text.partition('name="csrf_token" value="')[2].partition('"')[0]
         started = client.post(path, data={"csrf_token": token, "what": "draft", "since": ""})
@@ -117,6 +126,8 @@ def test_the_tables_are_files(path: str, sample_site: SampleSite) -> None:
                 int(row["difference_minor"].lstrip("'")) == int(row["draft_minor"]) - int(row["booked_minor"])
                 for row in rows
             )
+        assert {row["id"]: row["name"] for row in rows if row["id"]} == {"prod_sample": "Sample Plan"}
+        assert "Sample Plan" in client.get(started.headers["location"]).text
         assert client.get(f"{started.headers['location']}/else.csv").status_code == 404
         wrong = client.post(path, data={"csrf_token": token, "what": "x", "since": ""})
         assert wrong.status_code == 422

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 
 import msgspec
@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from refref.core.refusals import Refused
 from refref.db import backtests as stored
-from refref.db import drafts, programs
+from refref.db import catalog, drafts, programs
 from refref.db.backtests import Backtest, Line
 from refref.db.pool import Connection
 from refref.db.programs import Program, StoredTerms
@@ -97,6 +97,10 @@ async def table_file(viewer: OnConnection, program_id: str, backtest_id: str, ta
     async def fetch(tx: Connection, cursor: str | None, limit: int) -> Page[Line]:
         after = int(cursor or 0)
         rows = await stored.lines(tx, viewer.organization_id, backtest_id, kind, after=after, limit=limit + 1)
+        if kind == "product":
+            ids = [row.subject for row in rows]
+            names = await catalog.names_of_items(tx, viewer.organization_id, viewer.connection_id, ids)
+            rows = [replace(row, name=names.get(row.subject, "")) for row in rows]
         return Page(tuple(rows[:limit]), str(after + limit) if len(rows) > limit else None)
 
     def cells(row: Line) -> tuple[str | int, ...]:
@@ -142,6 +146,8 @@ async def _result(
             await _table(tx, found, "participants", "Per participant"),
             await _table(tx, found, "products", "Per product"),
         ]
+        sold = [row.subject for table in tables if table.name == "products" for row in table.rows]
+        product_names = await catalog.names_of_items(tx, viewer.organization_id, viewer.connection_id, sold)
     return render(
         request,
         "backtest.html",
@@ -152,6 +158,7 @@ async def _result(
         per_mille=1000 * found.steps_done // max(1, found.steps_total),
         report=None if found.report is None else msgspec.json.decode(found.report, type=dict[str, object]),
         tables=tables,
+        product_names=product_names,
         since_ever=SINCE_EVER,
         refused=refused,
     )
