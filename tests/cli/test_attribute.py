@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from cli.test_cli import Run, refref, said  # noqa: F401 - the fixture
@@ -58,5 +59,23 @@ def test_the_doctor_says_that_nothing_is_wrong_and_mends_what_it_can(shop: None,
     assert "nothing is wrong." in told
     assert "invariants of the books hold." in told
     assert said(refref("doctor", "--json"))["diagnoses"].popitem()[1] == []
+
+
+def test_the_doctor_tells_the_operator_of_accounts_that_nobody_has_connected(
+    shop: None,
+    refref: Run,  # noqa: F811 - the fixture
+    database: str,
+) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "insert into platform_event (mode, stripe_account_id, stripe_event_id, type, object_id, created_at,"
+            " received_at, body) select 'live', 'acct_1Stray', 'evt_' || n, 'invoice.paid', 'in_1', now(),"
+            " now() - interval '60 days' * (n / 3), '' from generate_series(1, 3) n"
+        )
+    told = refref("doctor").stdout
+    assert "NOTICE  platform  stray_accounts" in told
+    assert "acct_1Stray (live mode): 2 events" in told
+    (organization,) = said(refref("doctor", "--json"))["organizations"]
+    assert "stray_accounts" not in refref("doctor", "--organization", organization).stdout
     assert said(refref("doctor", "--repair", "parked_events", "--json")) == {"code": "parked_events", "repaired": 0}
     assert "cannot mend this by itself" in refref("doctor", "--repair", "silent", code=1).stderr

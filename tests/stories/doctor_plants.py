@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import asyncpg
 
 from refref.core.facts import ChargeState, Fact, Kind, PaymentIntentState, SessionState
-from refref.db import connection_health, inbox
+from refref.db import connection_health
 from refref.db.bodies import compress
 from refref.db.pool import lock_books
 from refref.flows.connections import NewConnection, create_connection
 from refref.flows.doctor_repairs import repair_fault
 from refref.flows.settle import Incoming, settle
 from refref.ids import new_id
+from refref.sandbox.deliveries import sign
 from stories.story import Story
 from stories.world import SECRET
 
@@ -38,19 +40,26 @@ def sql(s: Story, query: str, *arguments: object) -> None:
 
 
 def arrive(
-    s: Story, event_id: str, *, received_at: datetime, created_at: datetime | None = None, source: str = "webhook"
+    s: Story,
+    event_id: str,
+    *,
+    received_at: datetime,
+    created_at: datetime | None = None,
+    source: str = "webhook",
+    type: str = "product.updated",
 ) -> None:
     """An event of a type that changes nothing, as if it had arrived at an instant."""
     sql(
         s,
         "insert into stripe_event (organization_id, connection_id, stripe_event_id, type, object_id, api_version,"
         " livemode, state, source, created_at, received_at, body)"
-        " values ($1, $2, $3, 'product.updated', 'prod_1', '2026-10-28.endive', false, 'accepted', $4, $5, $6, $7)",
+        " values ($1, $2, $3, $8, 'prod_1', '2026-10-28.endive', false, 'accepted', $4, $5, $6, $7)",
         event_id,
         source,
         created_at or received_at,
         received_at,
         compress(b"{}"),
+        type,
     )
 
 
@@ -128,10 +137,54 @@ def _() -> tuple[Act, Act]:
 @fault("silent")
 def _() -> tuple[Act, Act]:
     def plant(s: Story) -> None:
+        sql(s, "update connection set mode = 'live' where organization_id = $1 and connection_id = $2")
         for number in range(30):
             arrive(s, f"evt_{number}", received_at=NOW - timedelta(days=3, hours=8 * (30 - number)))
 
     return plant, lambda s: arrive(s, "evt_Again", received_at=NOW)
+
+
+def refuse(s: Story, *, secret: str = SECRET, at: float | None = None, count: int = 1) -> None:
+    """A delivery that intake refuses: signed with another secret, or long ago."""
+    body = b'{"id": "evt_Refused"}'
+
+    async def work() -> None:
+        for _ in range(count):
+            header = sign(body, secret, int(at or time.time()))
+            assert (await s.world.intake.take(s.merchant.connection_id, header.encode(), body)).status == 400
+
+    s.world.run(work())
+
+
+@fault("signature_refused")
+def _() -> tuple[Act, Act]:
+    return lambda s: refuse(s, secret="whsec_another"), lambda s: sell(s)
+
+
+@fault("clock_refused")
+def _() -> tuple[Act, Act]:
+    return lambda s: refuse(s, at=time.time() - 400), lambda s: sell(s)
+
+
+@fault("type_only_listed")
+def _() -> tuple[Act, Act]:
+    def plant(s: Story) -> None:
+        for number in (1, 2):
+            at = NOW - timedelta(hours=number)
+            arrive(s, f"evt_Listed{number}", received_at=at, source="poll", type="charge.refunded")
+        arrive(s, "evt_Flows", received_at=NOW)
+
+    return by_saying("type_only_listed", plant)
+
+
+@fault("deliveries_lost")
+def _() -> tuple[Act, Act]:
+    def plant(s: Story) -> None:
+        for number in range(40):
+            source = "poll" if number % 10 == 0 else "webhook"
+            arrive(s, f"evt_{number}", received_at=NOW - timedelta(minutes=number % 4), source=source)
+
+    return by_saying("deliveries_lost", plant)
 
 
 @fault("type_missing")
@@ -159,7 +212,7 @@ def _() -> tuple[Act, Act]:
 
 
 PLANTS["gaps_found"] = (
-    lambda s: reading(s, "reconcile", "done", "in_1", "in_2"),
+    lambda s: [reading(s, "backfill", "done"), reading(s, "reconcile", "done", "in_1", "in_2")],
     lambda s: reading(s, "reconcile", "done"),
 )
 PLANTS["reading_failed"] = (lambda s: reading(s, "backfill", "failed"), lambda s: reading(s, "backfill", "done"))
@@ -283,73 +336,3 @@ def _() -> tuple[Act, Act]:
         )
 
     return plant, lambda s: told(s, Fact("cs_1Sample", Kind.SESSION, links=("pi_1Sample",)))
-
-
-@fault("version_drift")
-def _() -> tuple[Act, Act]:
-    def plant(s: Story) -> None:
-        sell(s)
-        s.pin("2024-06-20")
-        sell(s)
-
-    def mend(s: Story) -> None:
-        for _ in range(8):
-            sell(s)
-
-    return plant, mend
-
-
-@fault("clock_ahead")
-def _() -> tuple[Act, Act]:
-    def plant(s: Story) -> None:
-        arrive(s, "evt_Ahead", received_at=NOW, created_at=NOW + timedelta(minutes=5))
-
-    return plant, lambda s: arrive(s, "evt_Right", received_at=NOW)
-
-
-PLANTS["wrong_mode"] = by_saying("wrong_mode", lambda s: post(s, livemode=True))
-PLANTS["unknown_account"] = by_saying("unknown_account", lambda s: post(s, account="acct_1Other"))
-
-
-@fault("needs_unanswered")
-def _() -> tuple[Act, Act]:
-    def plant(s: Story) -> None:
-        sql(s, "insert into open_need values ($1, $2, 'customer', 'cus_1', 1, 5, now(), 'permission')")
-
-    return by_saying("needs_unanswered", plant)
-
-
-@fault("parked_events")
-def _() -> tuple[Act, Act]:
-    def plant(s: Story) -> None:
-        async def work() -> None:
-            own = (s.merchant.organization_id, s.merchant.connection_id)
-            async with s.world.database.tenant(own[0]) as tx:
-                await inbox.replay(tx, *own, event_ids=[s.sb.events[-1]["id"]], only_parked=False)
-                seqs = await inbox.unfinished_seqs(tx, *own)
-                for seq in seqs:
-                    await inbox.fail(tx, *own, seq, "settle_failed", "a bug", is_final=True)
-
-        sell(s)
-        s.world.run(work())
-
-    return by_saying("parked_events", plant)
-
-
-@fault("overdue_events")
-def _() -> tuple[Act, Act]:
-    def plant(s: Story) -> None:
-        sell(s)
-        sql(
-            s,
-            "insert into inbox (organization_id, connection_id, event_seq)"
-            " select $1, $2, max(event_seq) from stripe_event where organization_id = $1 and connection_id = $2",
-        )
-
-    return plant, lambda s: sell(s)
-
-
-PLANTS["broken_invariant"] = by_sql(
-    "insert into ledger_balance values ($1, $2, 'ptc_x', 'payable', 'usd', 5)",
-    "delete from ledger_balance where organization_id = $1 and connection_id = $2 and owner_id = 'ptc_x'",
-)

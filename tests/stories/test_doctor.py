@@ -8,13 +8,15 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from refref.core.diagnoses import FAULTS, Diagnosis
+from refref.core.diagnoses import Diagnosis
+from refref.core.known_faults import FAULTS
 from refref.core.refusals import Refused
 from refref.db import connection_health, connections
 from refref.flows.doctor import examine_books, examine_connection
 from refref.sandbox import Sandbox
 from refref.settings import MasterKey
 from refref.vault import Vault
+from stories import doctor_plants_books  # noqa: F401 - adds its plants
 from stories.doctor_plants import DAY, LATER, NOW, PLANTS, mended, sell, sql
 from stories.story import MODES, Mode, Story
 from stories.world import World
@@ -29,6 +31,11 @@ def s(world_of: Callable[[Mode], World]) -> Story:
     sandbox = Sandbox(clock_start=int(NOW.timestamp()) - 90 * DAY, seed=23)
     made = Story(world, MODES[0], world.create_merchant(sandbox), sandbox, random.Random(23))  # noqa: S311 - repeatable tests need it
     sql(made, "update connection set created_at = now() where organization_id = $1 and connection_id = $2")
+    sql(
+        made,
+        "update connection_secret set created_at = now() - interval '3 hours'"
+        " where organization_id = $1 and connection_id = $2",
+    )
     return made
 
 
@@ -55,7 +62,7 @@ SLOWLY = {"nothing_arrived": NOW + timedelta(days=2)}
 def test_a_fault_is_found_and_gone_when_it_is_mended(s: Story, code: str) -> None:
     at = SLOWLY.get(code, LATER)
     s.affiliate("ana")
-    if code not in ("nothing_arrived", "silent", "no_carriers"):
+    if code not in ("nothing_arrived", "silent", "no_carriers", "signature_refused", "clock_refused"):
         sell(s)
     assert codes_of(examine(s)) == []
     plant, mend = PLANTS[code]
@@ -72,7 +79,7 @@ def test_a_fault_is_found_and_gone_when_it_is_mended(s: Story, code: str) -> Non
 
 
 def test_every_fault_of_the_table_is_planted() -> None:
-    assert FAULTS.keys() == PLANTS.keys() | {"secret_unreadable"}
+    assert FAULTS.keys() == PLANTS.keys() | {"secret_unreadable", "stray_accounts"}
 
 
 def test_secrets_that_cannot_be_decrypted_are_found(s: Story) -> None:

@@ -27,7 +27,8 @@ def doctor(
     connection: ConnectionId = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look for all that can be wrong and check the invariants of the books. Ends with 1 for an error only."""
+    """Look for all that can be wrong and check the invariants of the books; asked of all organizations, also for what
+    the platform's endpoints hear of strangers. Ends with 1 for an error only."""
     if repair is not None:
         _repair(repair, organization, connection, as_json=as_json)
         return
@@ -44,7 +45,7 @@ async def _examine(
     here: Installation, organization: str | None, connection: str | None
 ) -> tuple[dict[str, list[Finding]], dict[str, list[Diagnosis]]]:
     from refref.db import connections
-    from refref.flows.doctor import examine_connection
+    from refref.flows.doctor import examine_connection, examine_platform
     from refref.flows.invariants import check_invariants
     from refref.vault import Vault
 
@@ -58,6 +59,10 @@ async def _examine(
                 if connection in (None, row.connection_id):
                     found = await examine_connection(tx, organization_id, row, vault, now=here.now)
                     diagnoses[row.connection_id] = list(found.diagnoses)
+    if organization is None and connection is None:
+        async with here.database.reference() as tx:
+            strays = await examine_platform(tx, now=here.now)
+        diagnoses |= {"platform": strays} if strays else {}
     return findings, diagnoses
 
 

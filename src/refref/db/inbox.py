@@ -147,7 +147,8 @@ async def replay(
     if only_parked:
         tag = await tx.execute(
             """
-            update inbox i set state = 'pending', attempts = 0, due_at = '-infinity', error_code = null, error = null
+            update inbox i set state = 'pending', attempts = 0, due_at = '-infinity', queued_at = now(),
+              error_code = null, error = null
             from stripe_event e
             where i.organization_id = $1 and i.connection_id = $2 and i.state = 'parked'
               and e.organization_id = $1 and e.connection_id = $2 and e.event_seq = i.event_seq
@@ -165,7 +166,8 @@ async def replay(
             where organization_id = $1 and connection_id = $2 and state = 'accepted'
               and ($3::text[] is null or stripe_event_id = any ($3))
             on conflict (organization_id, connection_id, event_seq) do update
-            set state = 'pending', attempts = 0, due_at = '-infinity', error_code = null, error = null
+            set state = 'pending', attempts = 0, due_at = '-infinity', queued_at = now(),
+              error_code = null, error = null
             """,
             organization_id,
             connection_id,

@@ -96,7 +96,7 @@ async def events_about(
         """
         select distinct e.type, e.state from stripe_event e
         where e.organization_id = $1 and ($2::text is null or e.connection_id = $2) and e.object_id = $3
-          and e.state <> 'accepted'
+          and e.state in ('ignored', 'quarantined') and e.state <> 'accepted'
         union
         select e.type, i.state from inbox i join stripe_event e using (organization_id, connection_id, event_seq)
         where i.organization_id = $1 and ($2::text is null or i.connection_id = $2) and e.object_id = $3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from refref.core.diagnoses import FAULTS
+from refref.core.known_faults import FAULTS
 from refref.core.refusals import Refused
 from refref.db import audit, doctor, inbox
 from refref.db.pool import Connection

@@ -34,6 +34,7 @@ from refref.web.intake_answers import (
     respond,
 )
 from refref.web.platform_intake import PLATFORM_PREFIX, STORED_TYPES, TOLERANCE_S, PlatformIntake
+from refref.web.refused_deliveries import RefusedDeliveries
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -69,6 +70,7 @@ class Intake:
         self._vault = vault
         self._clock = clock
         self._commits = GroupCommit(database)
+        self._refused = RefusedDeliveries(database)
         self._platform = PlatformIntake(database, vault, self._commits, clock)
         self._routes: dict[str, _Route] = {}
 
@@ -101,13 +103,11 @@ class Intake:
             route = await self._route(connection_id)
             if route.path is None:
                 return UNKNOWN
-            now = self._clock()
             try:
-                verify(body, signature, _valid(route, now), int(now), TOLERANCE_S)
+                await self._verify(connection_id, route, signature, body)
             except SignatureRefused as refusal:
-                if refusal.code not in ("no_match", "no_secret") or not await self._reloaded(connection_id, route):
-                    raise
-                verify(body, signature, _valid(self._routes[connection_id], now), int(now), TOLERANCE_S)
+                await self._refused.note(route.path.organization_id, connection_id, refusal.code, self._clock())
+                raise
             head = parse_event_head(body)
             arrival = _arrival(route.path, head, body)
             await self._commits.store(arrival)
@@ -119,6 +119,15 @@ class Intake:
             log.error("secret unreadable", reason=str(error))
             return UNREADABLE_SECRET
         return WRONG_MODE if arrival.reason == "livemode_mismatch" else RECEIVED
+
+    async def _verify(self, connection_id: str, route: _Route, signature: bytes | None, body: bytes) -> None:
+        now = self._clock()
+        try:
+            verify(body, signature, _valid(route, now), int(now), TOLERANCE_S)
+        except SignatureRefused as refusal:
+            if refusal.code not in ("no_match", "no_secret") or not await self._reloaded(connection_id, route):
+                raise
+            verify(body, signature, _valid(self._routes[connection_id], now), int(now), TOLERANCE_S)
 
     async def _route(self, connection_id: str) -> _Route:
         route = self._routes.get(connection_id)

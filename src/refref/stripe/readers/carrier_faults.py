@@ -1,4 +1,4 @@
-"""What went wrong on the way of a referral identifier through Stripe: misspelt keys and blank references.
+"""What went wrong on the way of a referral identifier through Stripe: misspelt keys, blanks and words for nothing.
 
 Finds, never judges attribution: the doctor shows it.
 """
@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from refref.core.diagnoses import is_misspelt_key
+from refref.core.diagnoses import is_misspelt_key, is_no_code
+from refref.stripe.readers.carriers import REFERRAL_KEY
 
 _decode = msgspec.json.Decoder().decode
 
 
 class CarrierFault(NamedTuple):
-    """`code`: misspelt_key, blank_reference; `detail`: the key as it came."""
+    """`code`: misspelt_key, blank_reference; `detail`: the key, or the value, as it came."""
 
     code: str
     stripe_id: str
@@ -32,10 +33,13 @@ def carrier_faults(body: bytes) -> tuple[CarrierFault, ...]:
         return ()
     faults = []
     metadata = found.get("metadata")
-    for key in sorted(metadata) if isinstance(metadata, dict) else ():
+    if not isinstance(metadata, dict):
+        metadata = {}
+    for key in sorted(metadata):
         if is_misspelt_key(key):
             faults.append(CarrierFault("misspelt_key", stripe_id, key))
-    reference = found.get("client_reference_id")
-    if found.get("object") == "checkout.session" and isinstance(reference, str) and not reference.strip():
-        faults.append(CarrierFault("blank_reference", stripe_id, ""))
+    for value in (found.get("client_reference_id"), metadata.get(REFERRAL_KEY)):
+        if isinstance(value, str) and is_no_code(value):
+            faults.append(CarrierFault("blank_reference", stripe_id, value.strip()[:40]))
+            break
     return tuple(faults)
