@@ -108,7 +108,7 @@ class Criteria:
         answer = self._quick(values)
         if answer is None:
             return self._program.run(self._gatherer.gather(values)) is True
-        return answer
+        return answer is True
 
     def evaluate(self, values: Mapping[str, object]) -> Outcome:
         """`matches`, with the reason where they do not meet it and the values seen. Raises nothing."""

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from refref.core.criteria_engine import Engine, Program, Trouble
 from refref.core.criteria_names import MISSING, Gatherer, Path, Variables, is_record, look_up, paths_in, with_flat_names
-from refref.core.criteria_quick import quick_test, unclear
+from refref.core.criteria_quick import TROUBLE, quick_test
 from refref.core.criteria_syntax import Call, Macro, Node, chain, write
 
 MAX_SHOWN = 80
@@ -43,26 +43,20 @@ class Leaf:
         self._program: Program | None = None
         self._text = write(node)
         self._is_asking = isinstance(node, Macro) and node.name == "has"
-        # What is plain and asks for a missing value cannot be decided; no need to ask the engine.
-        self._is_strict = self._quick is not unclear and not self._is_asking
         self._paths = tuple({path.text(): path for path in paths_in(node, variables)}.items())
 
     def verdict(self, situation: Situation) -> Verdict:
         answer = self._quick(situation.values)
+        if answer == TROUBLE:
+            return Trouble("a value is missing")
         if answer is not None:
             return answer
-        if self._is_strict and any(self._look(situation, path)[0] is MISSING for _, path in self._paths):
-            return Trouble("a value is missing")
         if self._program is None:
             self._program = self._engine.compile(write(with_flat_names(self._node, self._variables)))
         found = self._program.run(situation.data)
         if isinstance(found, (bool, Trouble)):
             return found
         return Trouble(f"it is {show(found)}, not true or false")
-
-    def _look(self, situation: Situation, path: Path) -> tuple[object, int]:
-        in_record = is_record(self._variables, str(path.steps[0]))
-        return look_up(situation.values, path.steps, in_record=in_record)
 
     def reasons(self, situation: Situation) -> list[str]:
         verdict = self.verdict(situation)

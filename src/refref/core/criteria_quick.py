@@ -1,7 +1,7 @@
 """Tests of the plain kinds of criteria in Python, for speed: comparisons of a path with constants, joined.
 
 Answers only what is beyond doubt, by the exact type of the value; None means: ask the engine. Never differs from it
-for values of the declared kinds.
+for values of the declared kinds. What looks at a missing value is TROUBLE, as it is to the engine.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Final
+from typing import Literal as OneOf
 
 from refref.core.criteria_names import MISSING, Steps, Variables, is_record, look_up, steps_of
 from refref.core.criteria_syntax import Call, ListOf, Literal, Macro, Node
 
-Test = Callable[[Mapping[str, object]], "bool | None"]
+TROUBLE: Final = "trouble"
+Answer = bool | OneOf["trouble"] | None
+Test = Callable[[Mapping[str, object]], Answer]
 Read = Callable[[Mapping[str, object]], object]
 Compare = Callable[[object, object], bool]
 
@@ -37,7 +41,7 @@ _LEAST, _MOST = -(2**63), 2**63 - 1
 
 
 def quick_test(node: Node, variables: Variables) -> Test:
-    """A function of the values: True, False, or None where the engine must be asked. Raises nothing."""
+    """A function of the values: True, False, TROUBLE, or None where the engine must be asked. Raises nothing."""
     if isinstance(node, Macro) and node.name == "has":
         return _asked(node, variables)
     if isinstance(node, Call):
@@ -57,7 +61,7 @@ def quick_test(node: Node, variables: Variables) -> Test:
     return unclear if read is None else _flag(read)
 
 
-def unclear(values: Mapping[str, object]) -> bool | None:
+def unclear(values: Mapping[str, object]) -> Answer:
     """The test of what is not plain."""
     return None
 
@@ -112,21 +116,21 @@ def _comparison(node: Call, variables: Variables) -> Test:
     if kind is int:
         return _number_comparison(read, wanted, compare)
 
-    def test(values: Mapping[str, object]) -> bool | None:
+    def test(values: Mapping[str, object]) -> Answer:
         value = read(values)
         if type(value) is not kind or (isinstance(value, datetime) and value.tzinfo is None):
-            return None
+            return TROUBLE if value is MISSING else None
         return compare(value, wanted)
 
     return test
 
 
 def _number_comparison(read: Read, wanted: object, compare: Compare) -> Test:
-    def test(values: Mapping[str, object]) -> bool | None:
+    def test(values: Mapping[str, object]) -> Answer:
         value = read(values)
         if type(value) is int and _LEAST <= value <= _MOST:
             return compare(value, wanted)
-        return None
+        return TROUBLE if value is MISSING else None
 
     return test
 
@@ -147,17 +151,19 @@ def _membership(item: Node, group: Node, variables: Variables) -> Test:
 
 
 def _one_of(read: Read, texts: frozenset[object]) -> Test:
-    def test(values: Mapping[str, object]) -> bool | None:
+    def test(values: Mapping[str, object]) -> Answer:
         value = read(values)
-        return value in texts if type(value) is str else None
+        return value in texts if type(value) is str else TROUBLE if value is MISSING else None
 
     return test
 
 
 def _includes(read: Read, text: str, kinds: tuple[type, ...]) -> Test:
-    def test(values: Mapping[str, object]) -> bool | None:
+    def test(values: Mapping[str, object]) -> Answer:
         value = read(values)
-        return text in value if isinstance(value, (list, dict)) and type(value) in kinds else None
+        if isinstance(value, (list, dict)) and type(value) in kinds:
+            return text in value
+        return TROUBLE if value is MISSING else None
 
     return test
 
@@ -168,9 +174,9 @@ def _text_test(node: Call, variables: Variables) -> Test:
     if read is None or not isinstance(wanted, str):
         return unclear
 
-    def test(values: Mapping[str, object]) -> bool | None:
+    def test(values: Mapping[str, object]) -> Answer:
         value = read(values)
-        return test_text(value, wanted) if type(value) is str else None
+        return test_text(value, wanted) if type(value) is str else TROUBLE if value is MISSING else None
 
     return test
 
@@ -182,7 +188,7 @@ def _asked(node: Macro, variables: Variables) -> Test:
         return unclear
     in_record = is_record(variables, str(steps[0]))
 
-    def test(values: Mapping[str, object]) -> bool | None:
+    def test(values: Mapping[str, object]) -> Answer:
         found, _ = look_up(values, steps, in_record=in_record)
         if found is not MISSING:
             return True if isinstance(steps[-1], str) else None
@@ -193,17 +199,19 @@ def _asked(node: Macro, variables: Variables) -> Test:
 
 
 def _flag(read: Read) -> Test:
-    def test(values: Mapping[str, object]) -> bool | None:
+    def test(values: Mapping[str, object]) -> Answer:
         value = read(values)
-        return value if value is True or value is False else None
+        if value is True or value is False:
+            return value
+        return TROUBLE if value is MISSING else None
 
     return test
 
 
 def _negated(inner: Test) -> Test:
-    def test(values: Mapping[str, object]) -> bool | None:
+    def test(values: Mapping[str, object]) -> Answer:
         answer = inner(values)
-        return None if answer is None else not answer
+        return not answer if answer is True or answer is False else answer
 
     return test
 
@@ -211,13 +219,15 @@ def _negated(inner: Test) -> Test:
 def _joined(left: Test, right: Test, decides: bool) -> Test:
     """`||` (True decides) or `&&` (False decides): one side that decides is enough, whatever the other is."""
 
-    def test(values: Mapping[str, object]) -> bool | None:
+    def test(values: Mapping[str, object]) -> Answer:
         first = left(values)
         if first is decides:
             return decides
         second = right(values)
         if second is decides:
             return decides
-        return None if first is None or second is None else not decides
+        if first is None or second is None:
+            return None
+        return TROUBLE if first is TROUBLE or second is TROUBLE else not decides
 
     return test

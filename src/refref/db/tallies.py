@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 
 from refref.core.paid import Key
 from refref.core.periods import DAY_S, period_start
@@ -14,7 +15,6 @@ _COLUMNS = (
     "program_id, payment_key, rule_id, owner_id, referee_id, occurred_at, currency, referrals, undone, by_code,"
     " revenue_minor, earned_minor"
 )
-_PERIODS = ("month", "quarter", "year")
 
 
 async def tallies_of_scopes(
@@ -38,28 +38,47 @@ async def sums_before(
     tx: Connection, organization_id: str, since: Mapping[Owner, Order], wanted: Collection[Sum]
 ) -> list[Prefix]:
     """For each owner, the wanted sums of what lies before a position in the periods that hold it."""
-    sums = sorted(wanted)
+    sums = tuple(sorted(wanted))
     if not sums:
         return []
-    from_day = [period for _, period in sums if period != "ever"]
-    is_ever = len(from_day) < len(sums)
+    rows = await tx.fetch(
+        _question_for_sums(sums),
+        organization_id,
+        [program_id for program_id, _ in since],
+        [owner_id for _, owner_id in since],
+        [at for at, _ in since.values()],
+        [key for _, key in since.values()],
+        *([period_start(period, at) // DAY_S for at, _ in since.values()] for period in _periods(sums)),
+    )
+    return [Prefix(row[0], row[1], row[2], row[3], dict(zip(sums, row[4:], strict=True))) for row in rows]
+
+
+def _periods(sums: Collection[Sum]) -> list[str]:
+    """The periods that begin on some day."""
+    return sorted({period for _, period in sums} - {"ever"})
+
+
+@lru_cache(maxsize=64)
+def _question_for_sums(sums: tuple[Sum, ...]) -> str:
+    periods = _periods(sums)
+    days = "".join(f", {period}_day" for period in periods)
+    arrays = "".join(f", ${number}::int[]" for number, _ in enumerate(periods, start=6))
     amounts = ", ".join(
         f"sum({measure})" + ("" if period == "ever" else f" filter (where day >= q.{period}_day)") + "::bigint"
         for measure, period in sums
     )
-    earliest = "true" if is_ever else f"d.day >= least({', '.join(f'q.{period}_day' for period in set(from_day))})"
-    rows = await tx.fetch(
-        f"""
+    is_ever = any(period == "ever" for _, period in sums)
+    from_day = "" if is_ever else f"and d.day >= least({', '.join(f'q.{period}_day' for period in periods)})"
+    return f"""
         select q.program_id, q.owner_id, own.*
-        from unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::int[], $7::int[], $8::int[])
-          as q (program_id, owner_id, at, key, month_day, quarter_day, year_day)
+        from unnest($2::text[], $3::text[], $4::bigint[], $5::text[]{arrays}) as q (program_id, owner_id, at, key{days})
         cross join lateral (  -- owner by owner: a join would read every contribution there is
           select rule_id, currency, {amounts}
           from (
             select d.rule_id, d.currency, d.day, d.referrals, d.revenue_minor as revenue, d.earned_minor as earned
             from tally_day d
             where d.organization_id = $1 and d.program_id = q.program_id and d.owner_id = q.owner_id
-              and d.day < q.at / 86400 and {earliest}
+              and d.day < q.at / 86400 {from_day}
             union all
             select t.rule_id, t.currency, (t.occurred_at / 86400)::int, t.referrals, t.revenue_minor, t.earned_minor
             from tally t
@@ -74,15 +93,7 @@ async def sums_before(
               and (t.occurred_at, t.payment_key) < (q.at, q.key) and t.rule_id <> ''
           ) parts group by 1, 2
         ) own
-        """,  # noqa: S608 - names of columns and periods, from the lists in this module and in core.shared
-        organization_id,
-        [program_id for program_id, _ in since],
-        [owner_id for _, owner_id in since],
-        [at for at, _ in since.values()],
-        [key for _, key in since.values()],
-        *([period_start(period, at) // DAY_S for at, _ in since.values()] for period in _PERIODS),
-    )
-    return [Prefix(row[0], row[1], row[2], row[3], dict(zip(sums, row[4:], strict=True))) for row in rows]
+        """  # noqa: S608 - names of columns and periods, from the lists of core.shared
 
 
 async def contributions_since(
