@@ -142,7 +142,7 @@ def _payment_line(row: DecisionRow) -> tuple[str, ...]:
         f"{row.occurred_at:%Y-%m-%d %H:%M}",
         row.payment_key,
         row.referee_email or row.referee_id,
-        format_amount(row.paid_minor, row.currency),
+        format_amount(row.paid_minor, row.currency) if row.is_payment or row.paid_minor else "no payment",
         row.reason or row.outcome,
         ", ".join([*earned, *row.grants]),
     )

@@ -91,6 +91,11 @@ class DecisionRow:
     earned: tuple[EarnedSum, ...]  # by currency, the payment's own first: programs may pay in another one
     grants: tuple[str, ...]  # discounts and features that stand, which have no amount
 
+    @property
+    def is_payment(self) -> bool:
+        """Whether it is a payment, and not another conversion such as a sign-up or a custom event."""
+        return "/" not in self.payment_key
+
     def earned_in(self, currency: str) -> EarnedSum:
         """What was earned in one currency."""
         return next((sum_ for sum_ in self.earned if sum_.currency == currency), EarnedSum(currency, 0, 0))
