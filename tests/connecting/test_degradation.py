@@ -11,6 +11,7 @@ from refref.connecting.endpoints import end_connection, repair_webhooks
 from refref.connecting.keys import check_permissions, exchange_key
 from refref.connecting.watch import check_connection, check_due
 from refref.core.connection_health import PROBLEMS, judge_account, judge_refusal, status_of
+from refref.db import event_polls
 from refref.db.connection_health import organizations_to_mail
 from refref.db.needs import OpenNeed, ask
 from refref.flows.connection_health import record_health
@@ -20,6 +21,8 @@ from refref.stripe.client import API_VERSION
 from refref.vault import Vault
 from refref.web.intake import Intake
 from refref.worker.fetcher import fetch_due
+from refref.worker.pace import Pace
+from refref.worker.polling import poll_events_due
 from refref.worker.pump import pump_once
 
 
@@ -273,5 +276,75 @@ def test_the_end_of_a_connection_ends_its_problems(database: str) -> None:
         assert await town.open_codes(made.connection_id) == set()
         async with town.database.plain() as connection:
             assert await organizations_to_mail(connection) == []
+
+    in_town(database, story)
+
+
+async def needs_fetched(town: Town) -> None:
+    while await fetch_due(town.database, town.vault, lambda: int(time.time())):
+        pass
+
+
+def test_a_recommended_permission_that_is_needed_does_not_come_and_go(database: str) -> None:
+    """The key reads all that is required; a credit note waits for the permission that is only recommended."""
+
+    async def story(town: Town) -> None:
+        key = town.key({name: right for name, right in ENOUGH.items() if name != "credit_note"})
+        made = await town.connect(key)
+        note = await long_credit_note(town, made.connection_id)
+        await needs_fetched(town)
+        for _ in range(3):
+            assert await town.open_codes(made.connection_id) == {"permission_missing"}
+            await check_connection(town.desk, town.acting, made.connection_id)
+            await needs_fetched(town)
+        town.sb.restrict_key(key, ENOUGH)
+        await check_connection(town.desk, town.acting, made.connection_id)
+        await needs_fetched(town)
+        assert await needs(town) == [], note
+        await check_connection(town.desk, town.acting, made.connection_id)
+        assert await town.open_codes(made.connection_id) == set()
+        rows = await town.read("select count(*) as times from connection_problem")
+        assert rows[0]["times"] == 1
+
+    in_town(database, story)
+
+
+async def long_credit_note(town: Town, connection_id: str) -> str:
+    """A credit note whose lines only Stripe's API tells in full; its id."""
+    price = town.sb.create_price(town.sb.create_product("Plan")["id"], "usd", 2500, interval="month")["id"]
+    town.sb.sell(price=price, email="buyer@example.com")
+    invoice = town.sb.all("invoice")[-1]["id"]
+    note = town.sb.credit_note(invoice, amount=500, refund_amount=500)["id"]
+    async with town.database.tenant(town.organization_id) as tx:
+        await ask(tx, town.organization_id, connection_id, [OpenNeed("credit_note", note, int(time.time()))], 0)
+    return str(note)
+
+
+async def polled(town: Town) -> None:
+    await poll_events_due(town.database, town.vault, lambda: town.sb.now + 60, Pace(0))
+
+
+def test_where_the_events_list_is_read_its_refusals_are_told(database: str) -> None:
+    async def story(town: Town) -> None:
+        key = town.key()
+        made = await town.connect(key)
+        async with town.database.tenant(town.organization_id) as tx:
+            await event_polls.set_intake(tx, town.organization_id, made.connection_id, is_intake=True)
+        town.sb.restrict_key(key, {name: right for name, right in ENOUGH.items() if name != "event"})
+        await polled(town)
+        assert await town.open_codes(made.connection_id) == {"permission_missing"}
+        town.sb.restrict_key(key, ENOUGH)
+        await check_connection(town.desk, town.acting, made.connection_id)
+        assert await town.open_codes(made.connection_id) == set()
+        town.sb.create_customer(email="c@example.com")
+        await polled(town)  # at once, and not an hour later
+        assert {row["type"] for row in await town.read("select type from stripe_event")} == {"customer.created"}
+
+        town.sb.revoke_key(key)
+        async with town.database.tenant(town.organization_id) as tx:
+            await tx.execute("update event_poll set due_at = now()")
+        await polled(town)
+        assert await check_due(town.desk, town.acting.now) == 1  # nobody waits for a quarter of an hour
+        assert await town.open_codes(made.connection_id) == {"key_refused"}
 
     in_town(database, story)

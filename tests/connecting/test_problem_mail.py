@@ -197,6 +197,16 @@ def test_a_problem_that_comes_and_goes_is_no_storm(database: str, postbox: Postb
     told_town(database, postbox, story)
 
 
+def test_a_name_with_a_line_separator_stops_no_mail(database: str, postbox: Postbox) -> None:
+    async def story(town: Town, _connection: str, mail: ProblemMail, _: Clock) -> None:
+        async with town.database.tenant(town.organization_id) as tx:
+            await tx.execute("update connection set name = $1", "Shop\u2028Bcc: x@example.com")
+        assert await mail.send_due() == 2
+        assert postbox.mails[0][1]["Bcc"] is None
+
+    told_town(database, postbox, story)
+
+
 def test_without_a_mail_server_the_pages_alone_tell(database: str) -> None:
     async def story(town: Town) -> None:
         key = town.key()

@@ -9,6 +9,7 @@ from refref.connecting.access import Acting, Desk, NoAccess, open_access, refusa
 from refref.core.connection_health import Health, judge_account, judge_refusal
 from refref.core.permission_table import PERMISSIONS, PermissionState, judge_permission, permission_warnings
 from refref.core.refusals import Refused
+from refref.db import connection_health
 from refref.db.connections import ConnectionSecret, StripeConnection
 from refref.db.pool import Connection
 from refref.flows.connection_health import keep_check, plan_next_check, record_health
@@ -124,8 +125,9 @@ async def check_permissions(desk: Desk, acting: Acting, connection_id: str, *, i
 
     `is_looked_at`: a person sees what comes of it, who thereby knows of another API version.
     """
+    where = (acting.organization_id, connection_id)
     async with desk.database.tenant(acting.organization_id) as tx:
-        connection = await require_connection(tx, acting.organization_id, connection_id)
+        connection = await require_connection(tx, *where)
         try:
             gateway, is_secret_key = await open_access(tx, desk.vault, connection)
         except NoAccess as none:
@@ -142,8 +144,13 @@ async def check_permissions(desk: Desk, acting: Acting, connection_id: str, *, i
         await gateway.close()
     report = _report(tried, connection.mode, is_secret_key=is_secret_key and connection.access == "key")
     async with desk.database.tenant(acting.organization_id) as tx:
-        await learn_account(tx, connection, report.stripe_account_id)
+        await learn_account(tx, connection, report.stripe_account_id, actor=acting.actor, now=acting.now)
         looked_for = report.health.looked_for | ({"version_changed"} if is_looked_at else frozenset())
+        if not is_looked_at and await connection_health.has_refused_needs(tx, *where):
+            looked_for -= {
+                "permission_missing"
+            }  # one that is only recommended, maybe: it is over when they are answered
+            await connection_health.update_needs_due(tx, *where)
         seen = replace(report, health=replace(report.health, looked_for=looked_for))
         await _keep_report(tx, connection, seen, acting)
         await plan_next_check(tx, connection, now=acting.now)

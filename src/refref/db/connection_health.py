@@ -223,6 +223,17 @@ async def organizations_to_mail(connection: Connection) -> list[str]:
     return [row[0] for row in await connection.fetch("select organization_id from organizations_to_mail()")]
 
 
+async def has_refused_needs(tx: Connection, organization_id: str, connection_id: str) -> bool:
+    """Whether something waits for a permission that the key lacks."""
+    found: bool = await tx.fetchval(
+        "select exists (select from open_need where organization_id = $1 and connection_id = $2"
+        " and starts_with(error, 'permission:'))",
+        organization_id,
+        connection_id,
+    )
+    return found
+
+
 async def update_needs_due(tx: Connection, organization_id: str, connection_id: str) -> int:
     """Ask Stripe again at once for everything that was refused while the connection was cut off; returns how many."""
     tag = await tx.execute(

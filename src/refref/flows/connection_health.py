@@ -13,6 +13,7 @@ from refref.db.connection_health import CheckKind
 from refref.db.connections import StripeConnection
 from refref.db.pool import Connection
 from refref.stripe.client import API_VERSION
+from refref.stripe.errors import FailureClass
 
 CHECK_AGAIN = timedelta(minutes=15)
 
@@ -46,6 +47,17 @@ async def record_health(
         await connection_health.update_needs_due(tx, *where)
         await history.update_due_now(tx, *where)
     return replace(connection, status=status)
+
+
+async def record_refused_call(
+    tx: Connection, connection: StripeConnection, refused: FailureClass, what: str, *, now: datetime
+) -> None:
+    """A call by itself was refused: of a key that is not accepted the watch makes sure at once, of a permission that is
+    missing it is said what for."""
+    if refused is FailureClass.AUTH:
+        await connection_health.update_check_at(tx, connection.organization_id, connection.connection_id, now)
+    elif refused is FailureClass.PERMISSION:
+        await record_health(tx, connection, Health({"permission_missing": what}, frozenset()), actor="system", now=now)
 
 
 async def restore_connection(tx: Connection, connection: StripeConnection, *, actor: str, now: datetime) -> None:

@@ -172,7 +172,9 @@ async def replace_api_key(
     return made
 
 
-async def learn_account(tx: Connection, connection: StripeConnection, stripe_account_id: str | None) -> None:
+async def learn_account(
+    tx: Connection, connection: StripeConnection, stripe_account_id: str | None, *, actor: str, now: datetime
+) -> None:
     """Note whose account a connection is, now that its key tells. Raises Refused: account_mismatch,
     account_connected."""
     held = await _hold(tx, connection.organization_id, connection.connection_id)
@@ -186,6 +188,15 @@ async def learn_account(tx: Connection, connection: StripeConnection, stripe_acc
     learned = replace(held, stripe_account_id=stripe_account_id)
     await _refuse_double(tx, learned)
     await connections.update_access(tx, learned)
+    await audit.record(
+        tx,
+        held.organization_id,
+        at=now,
+        actor=actor,
+        action="connection.learn_account",
+        subject=held.connection_id,
+        details={"stripe_account_id": stripe_account_id},
+    )
 
 
 async def disconnect(

@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 import msgspec
 import structlog
 
-from refref.core.connection_health import Health
-from refref.db import connection_health, connections, needs, setup
+from refref.db import connections, needs, setup
 from refref.db.failures import UNREACHABLE
 from refref.db.needs import OpenNeed
 from refref.db.pool import Connection, Database, lock_books
 from refref.flows.ask import OPTIONAL, close_what_is_answered
-from refref.flows.connection_health import record_health
+from refref.flows.connection_health import record_refused_call
 from refref.flows.connections import require_connection
 from refref.flows.settle import Incoming, settle
 from refref.stripe.client import StripeGateway
@@ -108,12 +107,8 @@ async def _take(
         if answer.failure is FailureClass.PERMISSION and need.kind in OPTIONAL:
             await needs.close(tx, organization_id, connection_id, need)
             return
-        if answer.failure is FailureClass.AUTH:  # the watch asks what that means for the connection
-            await connection_health.update_check_at(tx, organization_id, connection_id, datetime.now(UTC))
-        if answer.failure is FailureClass.PERMISSION:
-            connection = await require_connection(tx, organization_id, connection_id)
-            lacking = Health({"permission_missing": need.kind}, frozenset())
-            await record_health(tx, connection, lacking, actor="system", now=datetime.now(UTC))
+        connection = await require_connection(tx, organization_id, connection_id)
+        await record_refused_call(tx, connection, answer.failure, need.kind, now=datetime.now(UTC))
         can_pass = answer.policy.is_repeatable
         pause = max(_pause_s(need), answer.retry_after_s or 0) if can_pass else _LONG_PAUSE_S
         await needs.postpone(tx, organization_id, connection_id, need, str(answer), pause)

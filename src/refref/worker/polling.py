@@ -6,6 +6,7 @@ Day by day from the cursor on, so that what is stored stays stored whenever it e
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import structlog
 
@@ -14,6 +15,7 @@ from refref.db import connections, event_polls
 from refref.db.connections import StripeConnection
 from refref.db.event_polls import EventPoll
 from refref.db.pool import Database
+from refref.flows.connection_health import record_refused_call
 from refref.flows.reconcile import KEPT_S, take_events
 from refref.stripe.errors import StripeFailure
 from refref.stripe.listing import EVENTS, MISSED_EVENTS, ListReader, StripeList
@@ -59,6 +61,7 @@ async def _poll(
             pause_s = max(min(30 << min(poll.attempts, 10), _LONGEST_PAUSE_S), failure.retry_after_s or 0)
         async with database.tenant(organization_id) as tx:
             await event_polls.postpone(tx, organization_id, connection_id, str(failure), pause_s)
+            await record_refused_call(tx, connection, failure.failure, "events", now=datetime.now(UTC))
         return 0
     finally:
         await gateway.close()

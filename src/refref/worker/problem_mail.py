@@ -94,7 +94,8 @@ class ProblemMail:
 def _subject(problems: Sequence[tuple[StripeConnection, ConnectionProblem]]) -> str:
     connection, first = problems[0]
     more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
-    return f"RefRef: {PROBLEMS[first.code].title} ({connection.name}, {connection.mode} mode){more}"
+    subject = f"RefRef: {PROBLEMS[first.code].title} ({connection.name}, {connection.mode} mode){more}"
+    return " ".join(subject.split())  # a name may hold a line separator, which no subject may
 
 
 def _text(problems: Sequence[tuple[StripeConnection, ConnectionProblem]], base_url: str) -> str:
