@@ -52,7 +52,7 @@ def customer_template() -> str:
             "email": "buyer@NUMBER@@customers.example",
             "name": "Sample Buyer",
             "livemode": False,
-            "metadata": {"refref_referral_id": "bench"},
+            "metadata": {"refref_referral_id": "bench0"},
             "currency": "usd",
             "address": None,
             "shipping": None,

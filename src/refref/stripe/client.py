@@ -15,6 +15,8 @@ from refref.stripe.errors import FailureClass, StripeFailure, classify
 from refref.stripe.reading import Need, NeedKind
 
 if TYPE_CHECKING:
+    from httpx import Response
+
     from stripe import HTTPXClient, StripeClient
 
 API_VERSION = "2026-10-28.endive"
@@ -161,6 +163,7 @@ class StripeGateway:
         http_client = self._shared_http_client
         if http_client is None:
             http_client = self._own_http_client = HTTPXClient(timeout=self._timeout_s)
+            http_client._client_async.event_hooks = {"response": [_let_go]}
         base = self._base_url
         self._client = StripeClient(
             self._api_key,
@@ -171,6 +174,15 @@ class StripeGateway:
             http_client=http_client,
         )
         return self._client
+
+
+async def _let_go(answer: Response) -> None:
+    """Read an answer and untie it from its stream, which it holds and which holds it: else every page that was read
+    would stay until the garbage collector comes by, which is seldom."""
+    from httpx import ByteStream
+
+    await answer.aread()
+    answer.stream = ByteStream(b"")
 
 
 def _odd_answer(path: str, *, is_read: bool = True) -> StripeFailure:
