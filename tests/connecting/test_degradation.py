@@ -1,5 +1,6 @@
 """Connections that stop working: the state is clear, nothing is lost, and it goes on."""
 
+import asyncio
 import json
 import time
 from typing import Any
@@ -346,5 +347,16 @@ def test_where_the_events_list_is_read_its_refusals_are_told(database: str) -> N
         await polled(town)
         assert await check_due(town.desk, town.acting.now) == 1  # nobody waits for a quarter of an hour
         assert await town.open_codes(made.connection_id) == {"key_refused"}
+
+    in_town(database, story)
+
+
+def test_two_workers_look_once(database: str) -> None:
+    async def story(town: Town) -> None:
+        made = await town.connect()
+        async with town.database.tenant(town.organization_id) as tx:
+            await tx.execute("update connection set check_at = now() - interval '1 minute'")
+        assert sorted(await asyncio.gather(*[check_due(town.desk, town.acting.now) for _ in range(3)])) == [0, 0, 1]
+        assert (await town.connection(made.connection_id)).status == "active"
 
     in_town(database, story)

@@ -18,7 +18,7 @@ from refref.core.refusals import Refused
 from refref.db import connection_health
 from refref.db.connections import StripeConnection
 from refref.flows.connect_oauth import end_what_was_taken_away
-from refref.flows.connection_health import plan_next_check, record_health, record_version
+from refref.flows.connection_health import CHECK_AGAIN, plan_next_check, record_health, record_version
 from refref.flows.connections import require_connection
 from refref.flows.webhook_endpoints import endpoint_situation
 from refref.stripe.client import StripeGateway
@@ -31,12 +31,17 @@ log = structlog.get_logger("refref.watch")
 
 
 async def check_due(desk: Desk, now: datetime) -> int:
-    """Look at every connection that is due; returns how many."""
+    """Look at every connection that is due, and that no other worker looks at; returns how many."""
     async with desk.database.plain() as connection:
         due = await connection_health.connections_to_check(connection)
+    done = 0
     for organization_id, connection_id in due:
-        await check_connection(desk, Acting(organization_id, WATCH, now), connection_id)
-    return len(due)
+        async with desk.database.tenant(organization_id) as tx:
+            is_mine = await connection_health.take_check(tx, organization_id, connection_id, now + CHECK_AGAIN)
+        if is_mine:
+            await check_connection(desk, Acting(organization_id, WATCH, now), connection_id)
+            done += 1
+    return done
 
 
 async def check_connection(desk: Desk, acting: Acting, connection_id: str) -> StripeConnection:

@@ -184,6 +184,18 @@ async def update_check_at(tx: Connection, organization_id: str, connection_id: s
     )
 
 
+async def take_check(tx: Connection, organization_id: str, connection_id: str, next_at: datetime) -> bool:
+    """Take the check that is due, the next one being at `next_at`; False where another worker has taken it."""
+    taken = await tx.fetchval(
+        "update connection set check_at = $3 where organization_id = $1 and connection_id = $2 and check_at <= now()"
+        " returning true",
+        organization_id,
+        connection_id,
+        next_at,
+    )
+    return taken is True
+
+
 async def update_status(tx: Connection, organization_id: str, connection_id: str, status: str) -> None:
     await tx.execute(
         "update connection set status = $3 where organization_id = $1 and connection_id = $2",
