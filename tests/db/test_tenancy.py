@@ -124,6 +124,7 @@ FINDERS: dict[str, Finder] = {
     "drafts.draft_of": lambda tx, org, a: drafts.draft_of(tx, org, a.program_id),
     "profiles.groups_of_program": lambda tx, org, a: profiles.groups_of_program(tx, org, a.program_id),
     "profiles.profiles_of": lambda tx, org, a: profiles.profiles_of(tx, org, [a.participant_id]),
+    "programs.terms_of_versions": lambda tx, org, a: programs.terms_of_versions(tx, org, [(a.program_id, 1)]),
     "programs.latest_terms": lambda tx, org, a: programs.latest_terms(tx, org, a.program_id),
     "reports.participants_page": lambda tx, org, a: rows(reports.participants_page(tx, org, a.connection_id)),
     "reports.participant_by_id": lambda tx, org, a: reports.participant_by_id(tx, org, a.participant_id),

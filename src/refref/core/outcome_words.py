@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from refref.core.decisions import HOLDS, REASONS, Decision, Note, RuleOutcome
 from refref.core.money import format_amount
 from refref.core.rates import decimal_text
+from refref.core.rule_words import KINDS, capital, quoted
+from refref.core.terms import Terms
 from refref.core.words import Document, percent
 
 _PERIODS = {"month": "this calendar month", "quarter": "this quarter", "year": "this year", "ever": "in all"}
@@ -24,14 +26,20 @@ _ORIGINS = {
 }
 
 
-def present_rule(rule: RuleOutcome, decision: Decision, names: Mapping[str, str]) -> Document:
+def present_rule(
+    rule: RuleOutcome, decision: Decision, names: Mapping[str, str], terms: Terms | None = None
+) -> Document:
     """One rule's outcome: a sentence, the arithmetic in one line, and each step that chose, cut or converted.
 
-    Amounts are whole minor units of `currency`; `names` are of participants.
+    Amounts are whole minor units of `currency`; `names` are of participants; `terms`: those that decided, for the
+    rule's name and the currency of its tiers.
     """
     currency = rule.currency or decision.currency
+    defined = next((known for known in terms.rules if known.rule_id == rule.rule_id), None) if terms else None
+    revenue_in = defined.tiers.currency if defined and defined.tiers else ""
     document: Document = {
         "rule_id": rule.rule_id,
+        "rule_name": (defined.name if defined else "") or None,
         "outcome": rule.outcome,
         "reason": rule.reason or None,
         "reward": rule.reward or None,
@@ -40,7 +48,7 @@ def present_rule(rule: RuleOutcome, decision: Decision, names: Mapping[str, str]
         "reversed_minor": rule.reversed,
         "base_minor": rule.base,
         "arithmetic": _arithmetic(rule, decision) if rule.outcome == "rewarded" else None,
-        "steps": [sentence for note in rule.notes if (sentence := note_sentence(note, currency))],
+        "steps": [sentence for note in rule.notes if (sentence := note_sentence(note, currency, revenue_in))],
         "holds": [HOLDS[hold] for hold in rule.holds],
         "parts": [
             {
@@ -56,7 +64,23 @@ def present_rule(rule: RuleOutcome, decision: Decision, names: Mapping[str, str]
     return document
 
 
+def happened(decision: Decision, terms: Terms | None) -> str | None:
+    """What a conversion that is no payment is, such as `A sign-up`; None for a payment."""
+    _, _, rest = decision.payment_key.partition("/")
+    if not rest:
+        return None
+    kind, _, event_id = rest.partition("/")
+    words = capital(KINDS.get(kind, kind))
+    if kind != "custom":
+        return words
+    event_id = event_id.partition("/")[0]
+    named = next((event.name for event in terms.events if event.event_id == event_id), "") if terms else ""
+    return f"{words}: {quoted(named or event_id)}"
+
+
 def _sentence(rule: RuleOutcome, currency: str) -> str:
+    if rule.outcome != "rewarded" and rule.reason == "no_rule_applies":
+        return "This rule is for other conversions."
     if rule.outcome != "rewarded":
         return REASONS[rule.reason]
     if rule.reward in ("discount", "feature"):
@@ -85,8 +109,8 @@ def _arithmetic(rule: RuleOutcome, decision: Decision) -> str | None:
     return f"{' + '.join(parts)} = {format_amount(total, currency)}{rounded}" if parts else None
 
 
-def note_sentence(note: Note, currency: str) -> str:
-    """One step in words; "" for a code that needs none."""
+def note_sentence(note: Note, currency: str, revenue_in: str = "") -> str:
+    """One step in words; "" for a code that needs none. `revenue_in`: the currency in which tiers count revenue."""
     match note:
         case ("because", text):
             return f"{text}."
@@ -101,7 +125,7 @@ def note_sentence(note: Note, currency: str) -> str:
         case ("units", int(units)):
             return f"Once for each of {units}."
         case ("tier", measure, period, int(reached), int(at_least), applies):
-            return _tier(str(measure), str(period), reached, at_least, str(applies))
+            return _tier(str(measure), str(period), reached, at_least, str(applies), revenue_in)
         case ("cap", on, period, int(limit), cap_currency, int(used), int(before), int(after)):
             span = "" if on == "reward" else f" {_PERIODS[str(period)]}"
             most = format_amount(limit, str(cap_currency))
@@ -122,12 +146,17 @@ def _months(count: int) -> str:
     return "less than a month" if count == 0 else "1 month" if count == 1 else f"{count} months"
 
 
-def _tier(measure: str, period: str, reached: int, at_least: int, applies: str) -> str:
+def _tier(measure: str, period: str, reached: int, at_least: int, applies: str, revenue_in: str) -> str:
     span = _PERIODS[period]
     if measure == "referrals":
-        count, tier = f"{reached} paid referral{'' if reached == 1 else 's'}", f"{at_least} paid referrals"
+        count, tier = f"{reached} paid referral{'' if reached == 1 else 's'}", str(at_least)
+        whole = f"{at_least} paid referrals"
+    elif revenue_in:
+        count, tier = f"{format_amount(reached, revenue_in)} of revenue", format_amount(at_least, revenue_in)
+        whole = f"{tier} of revenue"
     else:
-        count, tier = f"{reached} minor units of revenue", f"{at_least} minor units of revenue"
+        count, tier = f"{reached} minor units of revenue", str(at_least)
+        whole = f"{at_least} minor units of revenue"
     if applies == "retroactive":
-        return f"The tier from {tier} {span}; the whole period counts."
-    return f"{count} {span}: the tier from {at_least}. Counted up to and with this one."
+        return f"The tier from {whole} {span}; the whole period counts."
+    return f"{count} {span}: the tier from {tier}. Counted up to and with this one."

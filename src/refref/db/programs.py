@@ -5,6 +5,7 @@ Neither a version nor a change of status is ever changed (the role has no right 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -195,6 +196,22 @@ async def terms_version(tx: Connection, organization_id: str, program_id: str, v
         version,
     )
     return None if row is None else StoredTerms(**row)
+
+
+async def terms_of_versions(
+    tx: Connection, organization_id: str, wanted: Collection[tuple[str, int]]
+) -> dict[tuple[str, int], Terms]:
+    """The terms of versions, as (program, number); unknown ones are left out."""
+    rows = await tx.fetch(
+        """
+        select t.program_id, t.version, t.body from unnest($2::text[], $3::int[]) as w (program_id, version)
+        join terms t on t.organization_id = $1 and t.program_id = w.program_id and t.version = w.version
+        """,
+        organization_id,
+        [program_id for program_id, _ in wanted],
+        [version for _, version in wanted],
+    )
+    return {(row[0], row[1]): msgspec.json.decode(row[2], type=Terms) for row in rows}
 
 
 async def latest_terms(tx: Connection, organization_id: str, program_id: str) -> StoredTerms | None:

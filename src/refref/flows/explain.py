@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from refref.core.decisions import FLAGS, Decision, RuleOutcome
 from refref.core.money import format_amount
-from refref.core.outcome_words import present_rule
+from refref.core.outcome_words import happened, present_rule
+from refref.core.terms import Terms
 from refref.core.unknown_ids import asked_id, shown_id
 from refref.core.why_not import KNOWN_BY_REFERENCE
 from refref.core.words import (
@@ -20,6 +21,7 @@ from refref.core.words import (
 )
 from refref.db import explain as look
 from refref.db import facts as db_facts
+from refref.db import programs
 from refref.db.explain import EntryLine, EventLine, Place, ReviewLine, RewardLine
 from refref.db.pool import Connection
 from refref.flows.why_not import causes_of_unknown, first_stop, present_named, present_stops
@@ -102,29 +104,33 @@ async def _payments(tx: Connection, organization_id: str, place: Place, only: st
     names = await look.names_of(tx, organization_id, sorted(named - {""}))
     judged = {stripe_id for d in decisions for stripe_id in (*d.ids, d.referee_id)}
     reviews = await look.reviews_of(tx, organization_id, place, sorted(judged))
+    wanted = {(d.program_id, d.terms_version) for d in decisions if d.terms_version}
+    deciding = await programs.terms_of_versions(tx, organization_id, wanted)
     payments: dict[str, Document] = {}
     stops = present_stops(decisions)
     for decision in decisions:
-        payment = payments.setdefault(decision.payment_key, _payment(decision, emails))
+        terms = deciding.get((decision.program_id, decision.terms_version))
+        payment = payments.setdefault(decision.payment_key, _payment(decision, emails, terms))
         payment["stopped_by"] = stops[decision.payment_key]
         own = [r for r in rewards if (r.payment_key, r.program_id) == (decision.payment_key, decision.program_id)]
-        programs = payment["programs"]
-        assert isinstance(programs, list)
-        program = _program(decision, own, entries, names)
+        stories = payment["programs"]
+        assert isinstance(stories, list)
+        program = _program(decision, own, entries, names, terms)
         program["reviews"] = [_review(line, decision) for line in reviews if _concerns(line, decision)]
-        programs.append(program)
+        stories.append(program)
         if decision.outcome == "rewarded" or not payment["headline"]:
             payment["headline"] = present_outcome(decision, names)
             payment["status"] = own[0].status if own else decision.outcome
     return list(payments.values())
 
 
-def _payment(decision: Decision, emails: dict[str, str | None]) -> Document:
+def _payment(decision: Decision, emails: dict[str, str | None], terms: Terms | None) -> Document:
     lines, steps = present_base(decision)
     return {
         "payment_key": decision.payment_key,
         "ids": list(decision.ids),
         "source": decision.source,
+        "happened": happened(decision, terms),
         "customer_id": decision.referee_id if decision.referee_id in emails else None,
         "customer_email": emails.get(decision.referee_id),
         "occurred_at": iso(decision.occurred_at),
@@ -142,11 +148,15 @@ def _payment(decision: Decision, emails: dict[str, str | None]) -> Document:
 
 
 def _program(
-    decision: Decision, rewards: list[RewardLine], entries: list[EntryLine], names: dict[str, str]
+    decision: Decision,
+    rewards: list[RewardLine],
+    entries: list[EntryLine],
+    names: dict[str, str],
+    terms: Terms | None,
 ) -> Document:
     rules = []
     for outcome in decision.rules:
-        rule = present_rule(outcome, decision, names)
+        rule = present_rule(outcome, decision, names, terms)
         own_rewards = [_reward(reward, outcome) for reward in rewards if reward.rule_id == outcome.rule_id]
         rule["rewards"] = own_rewards
         rules.append(rule | own_rewards[0] if own_rewards else rule)
