@@ -100,7 +100,7 @@ def test_a_code_that_was_ended_binds_nobody_and_says_so(s: Story) -> None:
         s.deactivate(code, code)
     bind(s, Bond(customer, "bea"))  # bound already, and stays so
     for attempt in (preview, lambda s, bonds: bind(s, *bonds)):
-        with pytest.raises(Refused, match="that code was ended") as refused:
+        with pytest.raises(Refused, match="That code was ended") as refused:
             attempt(s, [Bond(customer, "ana")])
         assert refused.value.field == "code"
     s.end(bea=[pending(1_000)], refused=[])
@@ -125,7 +125,7 @@ def test_nothing_of_another_organization_can_be_named(s: Story) -> None:
     other.catch_up()
     (referral,) = other.world.fetch(other.merchant, "select referral_id from referral")
     for code in ("zoe", other.names["zoe"], referral[0], "nul\x00", "half\ud800"):
-        with pytest.raises(Refused, match="no participant of this connection"):
+        with pytest.raises(Refused, match="No participant of this connection"):
             bind(s, Bond(ours, code))
     for customer in (theirs, "theirs@customers.example", "nul\x00@customers.example", "half\ud800@customers.example"):
         with pytest.raises(Refused, match="knows no such customer"):
@@ -140,7 +140,7 @@ def test_a_referral_is_no_code_to_bind_by(s: Story) -> None:
     s.buy(s.price(5_000), "ana", customer=customer)
     s.expect(ana=[pending(1_000)])
     (referral,) = s.world.fetch(s.merchant, "select referral_id from referral")
-    with pytest.raises(Refused, match="no participant of this connection"):
+    with pytest.raises(Refused, match="No participant of this connection"):
         bind(s, Bond(customer, referral[0]))
 
 

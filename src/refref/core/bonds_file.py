@@ -38,7 +38,9 @@ class BondFault:
     sentence: str
 
     def __str__(self) -> str:
-        return f"Line {self.line}, {self.column}: {self.sentence}" if self.line else self.sentence
+        if self.line:
+            return f"Line {self.line}, {self.column}: {self.sentence}"
+        return self.sentence[:1].upper() + self.sentence[1:]
 
 
 def refused_bonds(faults: Sequence[BondFault]) -> Refused:

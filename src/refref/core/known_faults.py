@@ -152,7 +152,7 @@ FAULTS: Mapping[str, FaultKind] = {
         Fix(
             sentence="Add the code to a participant: their payments are judged again. If it is an id of your own, pass "
             "it as metadata instead.",
-            label="Open the participants", href="/participants", repair="mended",
+            label="It is mended", href="/participants", repair="mended",
         ),
         is_trace=True,
     ),
@@ -234,8 +234,8 @@ FAULTS: Mapping[str, FaultKind] = {
         "Connect that account, or take it off the endpoint.", href="/integrations",
     ),
     "stray_accounts": FaultKind(
-        "stripe", "notice", "The platform's endpoint hears events of Stripe accounts that nobody has connected: {count}.",
-        Fix(sentence="Let the merchant connect the account with Stripe: what came for it is waiting and is taken in then. "
+        "stripe", "notice", "The platform's endpoint hears of Stripe accounts that nobody has connected: {count}.",
+        Fix(sentence="Let the merchant connect the account with Stripe: what came for it waits and is taken in then. "
             "Otherwise end its access in Stripe.", label="Open the integrations", href="/integrations"),
     ),
     "needs_unanswered": FaultKind(

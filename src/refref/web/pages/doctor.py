@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -23,6 +25,15 @@ AREAS = {
     "payouts": "Payouts",
     "books": "The books",
 }
+# Where a fix leads, beside a repair.
+PLACES = {
+    "/integrations": "Open the integrations",
+    "/history": "Compare with Stripe",
+    "/participants": "Open the participants",
+    "/payouts": "Open the payouts",
+    "/events?state=parked": "Open the events",
+}
+_ID = re.compile(r"\b(in|pi|ch|py|cs|cus|sub|evt|re|du|dp|cn|ptc|pyt|rwd)_[A-Za-z0-9_]{4,250}")
 SEVERITIES = {"error": ("Error", "bad"), "warning": ("Warning", "wait"), "notice": ("Notice", "info")}
 
 
@@ -51,6 +62,12 @@ async def repair(request: Request, viewer: OnConnection) -> Response:
     return RedirectResponse("/doctor", status_code=303)
 
 
+def asked_of(evidence: str) -> str:
+    """The first id in a piece of evidence, which “Why?” can be asked for; "" where there is none."""
+    found = _ID.search(evidence)
+    return found[0] if found else ""
+
+
 async def _page(request: Request, viewer: Connected, refused: Refused | None = None) -> Response:
     async with viewer.transaction() as tx:
         found = await examine_connection(
@@ -69,4 +86,6 @@ async def _page(request: Request, viewer: Connected, refused: Refused | None = N
         promise_count=len(promises),
         areas=AREAS,
         severities=SEVERITIES,
+        places=PLACES,
+        asked_of=asked_of,
     )
