@@ -44,8 +44,20 @@ def sicken(site: SampleSite) -> None:
         async with database.tenant(own[0]) as tx:
             for code in ("no_match", "timestamp_too_old"):
                 await note_refusals(tx, *own, code, 7, datetime.fromtimestamp(now, UTC))
-            session = ("cs_test_a1Sample", None, False, "accepted", None, "webhook", now, compress(SESSION))
-            await accept(tx, [Arrival(*own, f"evt_{time.time_ns()}", "checkout.session.completed", *session)])
+            arrival = Arrival(
+                *own,
+                stripe_event_id=f"evt_{time.time_ns()}",
+                type="checkout.session.completed",
+                object_id="cs_test_a1Sample",
+                api_version=None,
+                livemode=False,
+                state="accepted",
+                reason=None,
+                source="webhook",
+                created_at=now,
+                body=compress(SESSION),
+            )
+            await accept(tx, [arrival])
 
     site.site.run(work)
 
