@@ -76,15 +76,15 @@ async def _fill_reconcile(tx: object, run: HistoryRun) -> None:
 
 async def _fill_statement(tx: object, run: HistoryRun) -> None:
     payments = [
-        StatedPayment("in_1", "rewarded", "", NOW, "cus_1", "usd", 10_000, 0),
-        StatedPayment("in_2", "not_attributed", "not_attributed", NOW, "cus_2", "usd", 5_000, 0),
+        StatedPayment("in_1", "rewarded", "", NOW, "cus_1", "usd", 10_000, 0, 0, 20_000),  # charged twice
+        StatedPayment("in_2", "not_attributed", "not_attributed", NOW, "cus_2", "usd", 5_000, 0, 1_000, 4_000),
         StatedPayment("in_3", "excluded", "self_referral", NOW, "cus_3", "eur", 700, 100),
     ]
     await statements.insert_payments(tx, run, payments)
     movements = [
         Movement("txn_1", "charge", True, "ch_1", "in_1", "usd", 10_000, 320, 1_790_000_000),
         Movement("txn_2", "charge", True, "ch_2", "", "usd", 2_500, 100, 1_790_000_000),
-        Movement("txn_3", "refund", True, "re_1", "in_3", "eur", -100, 0, 1_790_000_000),
+        Movement("txn_3", "refund", True, "re_1", "in_3", "eur", -100, 0, 1_790_000_000, 120, "eur"),
         Movement("txn_4", "payout", False, "po_1", "", "usd", -9_000, 0, 1_790_000_000),
     ]
     await statements.insert_movements(tx, run, movements)
@@ -168,3 +168,13 @@ def test_a_person_starts_cancels_and_resumes(browser: Browser, site: SampleSite)
     page.get_by_role("button", name="Rely on webhooks again").click()
     expect(page.get_by_text("By webhooks")).to_be_visible()
     context.close()
+
+
+def test_a_statement_names_what_does_not_tie(page: Page, site: SampleSite) -> None:
+    page.goto(f"{site.url}/history/rdg_statement")
+    ties = page.locator("section:has(#ties) tbody tr")
+    expect(ties).to_have_count(4)  # two currencies, a payment, a refund
+    expect(ties.nth(1).locator("td")).to_contain_text(["USD", "150.00", "10.00", "240.00", "1", "0", "40.00"])
+    expect(ties.nth(2)).to_contain_text("in_1")
+    expect(ties.nth(2).locator("td")).to_contain_text(["in_1", "100.00", "200.00"])
+    expect(ties.nth(3).locator("td")).to_contain_text(["re_1", "1.20", "1.00"])
