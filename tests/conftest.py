@@ -15,10 +15,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from judges.hooks import pytest_sessionfinish, pytest_sessionstart, pytest_terminal_summary  # noqa: F401 - for pytest
+from judges.hooks import (  # noqa: F401 - for pytest
+    pytest_sessionfinish,
+    pytest_sessionstart,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
 from refref.db.embedded import EmbeddedPostgres
 
-TEMPLATE = "refref_template"
+TEMPLATE = f"refref_template_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"  # processes may share one server
 _numbers = itertools.count(1)
 
 

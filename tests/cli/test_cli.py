@@ -14,7 +14,7 @@ from refref.cli import app
 from refref.db.pool import Database
 from refref.sandbox import Sandbox
 from refref.sandbox.wire import create_app as sandbox_app
-from sandbox.shop import serve
+from serving import serve
 
 KEYS = {name: base64.b64encode(bytes([number]) * 32).decode() for number, name in enumerate(("k1", "k2"))}
 Run = Callable[..., Result]

@@ -1,8 +1,6 @@
 """refref backfill, reconcile, statement, intake: in the foreground, against a sandbox on a port of its own."""
 
-import asyncio
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +12,7 @@ from typer.testing import CliRunner, Result
 from refref.cli import app
 from refref.sandbox import Sandbox
 from refref.sandbox.wire import create_app
-from stories.port import quiet_server
+from serving import serve
 
 Run = Callable[..., Result]
 
@@ -26,20 +24,9 @@ def stripe() -> Iterator[tuple[Sandbox, str]]:
     price = sb.create_price(sb.create_product("P")["id"], "usd", 4_000)["id"]
     for number in range(3):
         sb.sell(price=price, email=f"c{number}@customers.example")
-    ready, stop, address = threading.Event(), threading.Event(), [""]
-
-    async def serve() -> None:
-        async with quiet_server(create_app(sb)) as url:
-            address[0] = url
-            ready.set()
-            await asyncio.to_thread(stop.wait)
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    assert ready.wait(10)
-    yield sb, address[0]
-    stop.set()
-    thread.join()
+    url, stop = serve(create_app(sb))
+    yield sb, url
+    stop()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
@@ -21,6 +20,7 @@ from refref.db.pool import Database
 from refref.sandbox import Sandbox
 from refref.vault import Vault
 from refref.web.app import create_app
+from serving import quiet_server
 from web.pages.conftest import browser, sign_in
 from web.pages.sample import make_owner
 
@@ -51,21 +51,15 @@ def site(database: str) -> Iterator[Site]:
     async def main(stripe_url: str) -> None:
         own = await Database.open(database, max_size=6)
         owner = await make_owner(own, datetime.now(UTC))
-        server = uvicorn.Server(uvicorn.Config(_late, port=0, lifespan="off", log_level="error", ws="none"))
-        serving = asyncio.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.01)
-        url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        settings = settings_for(database, base_url=url)
-        settings = replace(settings, platforms=(platform_of(sb, stripe_url, url),))
-        app = create_app(settings, own)
-        _apps.append(app)
-        desk = Desk(own, Vault(settings.master_keys, settings.platforms), url)
-        ready.append(Site(url, sb, stripe_url, own, asyncio.get_running_loop(), owner.organization_id, desk))
-        started.set()
-        await asyncio.to_thread(stop.wait)
-        server.should_exit = True
-        await serving
+        async with quiet_server(_late) as url:
+            settings = settings_for(database, base_url=url)
+            settings = replace(settings, platforms=(platform_of(sb, stripe_url, url),))
+            app = create_app(settings, own)
+            _apps.append(app)
+            desk = Desk(own, Vault(settings.master_keys, settings.platforms), url)
+            ready.append(Site(url, sb, stripe_url, own, asyncio.get_running_loop(), owner.organization_id, desk))
+            started.set()
+            await asyncio.to_thread(stop.wait)
         await app.close()
         await own.close()
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 
 from refref.connecting.access import Acting, Desk
 from refref.connecting.keys import connect_with_key
@@ -23,7 +22,7 @@ from refref.sandbox.wire import create_app as sandbox_app
 from refref.settings import MasterKey, Settings, StripePlatform
 from refref.vault import Vault
 from refref.web.app import create_app
-from sandbox.shop import serve
+from serving import quiet_server, serve
 
 OWNER = "owner@example.com"
 # What docs/connecting.md tells to give a key, in the sandbox's words.
@@ -119,15 +118,10 @@ async def served(settings: Settings, database: Database) -> AsyncIterator[str]:
     """A web process of RefRef on a loopback port, with connections of its own to the same database."""
     own = await Database.open(database.dsn, max_size=6)
     app = create_app(settings, own)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_level="error", ws="none"))
-    serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.01)
     try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        async with quiet_server(app) as url:
+            yield url
     finally:
-        server.should_exit = True
-        await serving
         await app.close()
         await own.close()
 

@@ -6,13 +6,13 @@ sandbox refused is not judged (tests send wrong ones on purpose), the error body
 
 import os
 import re
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from judges.exceptions import excused
+from judges.judged import Judged
 from judges.requests import SPECIFICATION_DAY, request_faults
 from refref.sandbox.store import API_VERSION
 from refref.sandbox.versions import render
@@ -24,25 +24,19 @@ from sandbox.judge import EVENT_TYPES, error_faults, faults
 class Recorder:
     """What was judged so far. Equal things are judged once: a story is told in many modes on the same objects."""
 
-    requests: int = 0
-    objects: int = 0
-    older: int = 0
-    errors: int = 0
-    shapes: set[str] = field(default_factory=set)
-    events: Counter[str] = field(default_factory=Counter)
-    found: dict[str, str] = field(default_factory=dict)
+    judged: Judged = field(default_factory=Judged)
     _seen: set[int] = field(default_factory=set)
 
     def exchange(self, seen: Exchange) -> None:
         """Judge a request and its answer."""
         if seen.status >= 400:
-            self.errors += 1
+            self.judged.errors += 1
             self._note(error_faults(seen.body), "error")
             if seen.status != 402:
                 return
-        self.requests += 1
+        self.judged.requests += 1
         names = sorted({re.sub(r"\[\d*\]", "[]", pair.partition("=")[0]) for pair in seen.query.split("&")})
-        self.shapes.add(f"{seen.method} {re.sub(r'_?[A-Za-z0-9]{8,}', '*', seen.path)} {names}")
+        self.judged.shapes.add(f"{seen.method} {re.sub(r'_?[A-Za-z0-9]{8,}', '*', seen.path)} {names}")
         if self._is_new((seen.method, seen.path, seen.query, seen.version)):
             self._note(request_faults(seen.method, seen.path, seen.query, seen.version), "request", seen.version)
         if seen.status == 200:
@@ -50,16 +44,17 @@ class Recorder:
 
     def event(self, event: dict[str, Any]) -> None:
         """Judge an event and the object in it."""
-        self.events[event["type"]] += 1
+        seen = self.judged.events
+        seen[event["type"]] = seen.get(event["type"], 0) + 1
         if self._is_new(event):
             if event["type"] not in EVENT_TYPES:
                 self._note([f"{event['type']}: not an event of Stripe's"], "event")
             self._note(faults(render(event, API_VERSION)), event["type"])
 
     def _object(self, body: dict[str, Any], version: str) -> None:
-        self.objects += len(body["data"]) if body.get("object") in ("list", "search_result") else 1
+        self.judged.objects += len(body["data"]) if body.get("object") in ("list", "search_result") else 1
         if version[:10] < SPECIFICATION_DAY:
-            self.older += 1  # shapes that the specification no longer has: test_recorded_shapes.py judges them
+            self.judged.older += 1  # shapes that the specification no longer has: test_recorded_shapes.py judges them
         elif self._is_new(body):
             events = [
                 each for each in body.get("data") or () if isinstance(each, dict) and each.get("object") == "event"
@@ -79,12 +74,4 @@ class Recorder:
         for sentence in sentences:
             if not excused(sentence, version):
                 test = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0]
-                self.found.setdefault(f"{where}: {re.sub(r'_[A-Za-z0-9]{8,}', '_*', sentence)}", test)
-
-    def line(self) -> str:
-        """What was judged, in one line."""
-        return (
-            f"judged: {self.requests} requests ({len(self.shapes)} distinct), {self.objects} objects"
-            f" ({self.older} answers in older versions), {self.errors} errors, {self.events.total()} events of"
-            f" {len(self.events)} types; {len(self.found)} faults"
-        )
+                self.judged.found.setdefault(f"{where}: {re.sub(r'_[A-Za-z0-9]{8,}', '_*', sentence)}", test)

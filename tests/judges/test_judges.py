@@ -164,16 +164,16 @@ def test_lists_errors_and_strangers() -> None:
 def test_the_recorder_notes_what_the_judges_find(seen: Exchange) -> None:
     recorder = Recorder()
     recorder.exchange(seen)
-    assert list(recorder.found.values()) == [os.environ["PYTEST_CURRENT_TEST"].partition(" ")[0]] * len(recorder.found)
-    assert recorder.found
-    assert recorder.line().endswith(f"{len(recorder.found)} faults")
+    found = recorder.judged.found
+    assert set(found.values()) == {os.environ["PYTEST_CURRENT_TEST"].partition(" ")[0]}
+    assert recorder.judged.line().endswith(f"{len(found)} faults")
 
 
 def test_a_refused_request_is_not_held_against_the_sandbox() -> None:
     recorder = Recorder()
     body = {"error": {"type": "invalid_request_error", "message": "Received unknown parameter: coupon"}}
     recorder.exchange(Exchange("POST", "/v1/promotion_codes", "coupon=half", ENDIVE, 400, body))
-    assert (recorder.requests, recorder.errors, recorder.found) == (0, 1, {})
+    assert (recorder.judged.requests, recorder.judged.errors, recorder.judged.found) == (0, 1, {})
 
 
 EMITS = """
@@ -186,12 +186,16 @@ def test_passes():
 """
 
 
+@pytest.mark.parametrize("processes", [0, 2])
 @pytest.mark.parametrize(("livemode", "code", "count"), [(False, 0, "0 faults"), ("no", 1, "1 faults")])
-def test_a_fault_fails_a_run_whose_tests_pass(tmp_path: Path, livemode: object, code: int, count: str) -> None:
+def test_a_fault_fails_a_run_whose_tests_pass(
+    tmp_path: Path, livemode: object, code: int, count: str, processes: int
+) -> None:
     (tmp_path / "test_emits.py").write_text(EMITS % livemode)
-    command = [sys.executable, "-m", "pytest", "-p", "judges.hooks", "--rootdir", str(tmp_path), str(tmp_path)]
+    command = [sys.executable, "-m", "pytest", "-p", "judges.hooks", f"-n{processes}", "--rootdir", str(tmp_path)]
     paths = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY / "tests")])
-    ran = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": paths}
+    ran = subprocess.run([*command, str(tmp_path)], env=environment, capture_output=True, text=True, check=False)
     assert "1 passed" in ran.stdout, ran.stdout + ran.stderr
     assert (ran.returncode, count in ran.stdout, "judged wrong" in ran.stdout) == (code, True, code == 1)
 

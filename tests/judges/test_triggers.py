@@ -25,8 +25,8 @@ from refref.sandbox.deliveries import Deliveries
 from refref.sandbox.store import Doc
 from refref.sandbox.wire import create_app
 from refref.sandbox.witness import Exchange
+from serving import quiet_server
 from stories.conftest import fresh_database
-from stories.port import quiet_server
 from stories.world import EPOCH, World
 
 TOOL = Path(sys.prefix) / "stripe-cli/node_modules/@stripe/cli-linux-x64/bin/stripe"

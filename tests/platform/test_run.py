@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+SIDE_BY_SIDE = "-n auto --maxprocesses 4 --dist loadfile"  # all tests; a choice of them runs in one process
 
 
 @pytest.fixture
@@ -47,6 +48,7 @@ def run(checkout: Path, *words: str, fails: str = "") -> subprocess.CompletedPro
         (("serve",), "python -m refref.web"),
         (("worker",), "python -m refref.worker"),
         (("refref", "doctor", "--json"), "python -m refref doctor --json"),
+        (("test",), f"python -m pytest {SIDE_BY_SIDE}"),
         (("test", "tests/core", "-k", "money"), "python -m pytest tests/core -k money"),
     ],
 )
@@ -63,7 +65,7 @@ def test_check_runs_everything_and_ends_with_the_tests(checkout: Path) -> None:
         "ruff format --check",
         "mypy --strict",
         "lint-imports ",
-        "pytest ",
+        f"pytest {SIDE_BY_SIDE}",
     ]
 
 

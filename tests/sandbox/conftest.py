@@ -6,7 +6,8 @@ import pytest
 
 from refref.sandbox import Sandbox
 from refref.sandbox.wire import create_app
-from sandbox.shop import CLOCK_START, KEY, Shop, sdk, serve
+from sandbox.shop import CLOCK_START, KEY, Shop, sdk
+from serving import serve
 
 
 @pytest.fixture

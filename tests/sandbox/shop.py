@@ -1,13 +1,8 @@
 """A shop on a loopback port: the sandbox served as a process would, and the real Stripe SDK talking to it."""
 
 import json
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-
-import uvicorn
-from starlette.types import ASGIApp
 
 import stripe
 from refref.sandbox import Sandbox
@@ -27,22 +22,6 @@ class Shop:
     monthly: str  # USD 25.00 a month
     yearly: str  # USD 250.00 a year
     once: str  # EUR 15.00
-
-
-def serve(app: ASGIApp) -> tuple[str, Callable[[], None]]:
-    """Serve an application on a free loopback port in a thread; returns its address and how to stop it."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        threading.Event().wait(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-
-    def stop() -> None:
-        server.should_exit = True
-        thread.join()
-
-    return f"http://127.0.0.1:{port}", stop
 
 
 class JudgedClient(stripe.RequestsClient):

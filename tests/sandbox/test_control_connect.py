@@ -10,7 +10,8 @@ from refref.sandbox.control import Control, control_routes
 from refref.sandbox.deliveries import Deliveries
 from refref.sandbox.pages import local
 from refref.sandbox.wire import create_app
-from sandbox.shop import CLOCK_START, KEY, sdk, serve
+from sandbox.shop import CLOCK_START, KEY, sdk
+from serving import serve
 
 
 @pytest.fixture

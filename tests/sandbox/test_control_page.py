@@ -23,7 +23,7 @@ FLAGS = [
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A sandbox with a small history, and somebody who takes its webhooks."""
-    from sandbox.shop import serve
+    from serving import serve
 
     url, stop = serve(Listener().app)
     with running(tmp_path_factory.mktemp("shop"), "--seed", "3", "--customers", "60") as client:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import httpx
 
-from sandbox.shop import serve
 from sandbox.test_deliveries import Listener
 from sandbox.test_process import KEY, do, running
+from serving import serve
 
 FLAGS = ("--seed", "3", "--customers", "120")
 

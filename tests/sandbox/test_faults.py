@@ -17,7 +17,8 @@ from refref.sandbox.deliveries import Deliveries
 from refref.sandbox.errors import StripeError
 from refref.sandbox.rate_limits import RateLimit
 from refref.sandbox.wire import create_app
-from sandbox.shop import CLOCK_START, KEY, Shop, sdk, serve
+from sandbox.shop import CLOCK_START, KEY, Shop, sdk
+from serving import serve
 
 CUSTOMERS = "/v1/customers"
 DAY_HOURS = 24
@@ -46,8 +47,8 @@ TABLE = [
     ("truncated", {}, stripe.APIConnectionError, 1),
     ("timeout", {}, stripe.APIConnectionError, 0),
     ("timeout", {"executed": True}, stripe.APIConnectionError, 1),
-    ("slow", {"seconds": 3}, stripe.APIConnectionError, 1),
-    ("slow", {"seconds": 3, "executed": False}, stripe.APIConnectionError, 1),
+    ("slow", {"seconds": 1}, stripe.APIConnectionError, 1),
+    ("slow", {"seconds": 1, "executed": False}, stripe.APIConnectionError, 1),
 ]
 
 
@@ -123,7 +124,8 @@ def test_faults_by_path_method_and_chance(shop: Shop) -> None:
         shop.sb.faults.clear()
         shop.sb.faults.reseed(seed)
         shop.sb.fail_next(kind="unavailable", percent=50, count=None)
-        return [httpx.get(shop.url + CUSTOMERS, auth=(KEY, "")).status_code == 503 for _ in range(40)]
+        with httpx.Client(base_url=shop.url, auth=(KEY, "")) as client:
+            return [client.get(CUSTOMERS).status_code == 503 for _ in range(40)]
 
     assert failures(1) == failures(1) != failures(2)
     assert 8 < sum(failures(1)) < 32

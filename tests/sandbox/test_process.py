@@ -138,8 +138,8 @@ def test_the_hosted_payment_page(shop: httpx.Client) -> None:
 
 
 def test_the_whole_history_goes_to_a_new_endpoint_and_everything_survives(tmp_path: Path) -> None:
-    from sandbox.shop import serve
     from sandbox.test_deliveries import Listener
+    from serving import serve
 
     listener = Listener()
     url, stop = serve(listener.app)

@@ -7,7 +7,8 @@ import pytest
 import stripe
 from refref.sandbox import Sandbox
 from refref.sandbox.wire import create_app
-from sandbox.shop import Shop, sdk, serve
+from sandbox.shop import Shop, sdk
+from serving import serve
 
 
 def at(text: str) -> int:

@@ -15,7 +15,8 @@ from refref.sandbox.deliveries import Deliveries
 from refref.sandbox.errors import StripeError
 from refref.sandbox.weather import HOUR, MANNERS, MINUTE
 from refref.sandbox.wire import create_app
-from sandbox.shop import CLOCK_START, KEY, sdk, serve
+from sandbox.shop import CLOCK_START, KEY, sdk
+from serving import serve
 
 NOW = 1_790_000_000
 URL = "http://shop.test/hook"
@@ -41,7 +42,7 @@ class Taker:
 
 def through(sb: Sandbox, taker: Taker, act: Callable[[Deliveries], Awaitable[None]]) -> Deliveries:
     async def run() -> Deliveries:
-        deliveries = Deliveries(sb, taker, first_wait_seconds=0.001, clock=lambda: NOW)
+        deliveries = Deliveries(sb, taker, first_wait_seconds=0.001, look_seconds=0.005, clock=lambda: NOW)
         task = asyncio.create_task(deliveries.run())
         await act(deliveries)
         task.cancel()
@@ -77,7 +78,7 @@ def test_how_often_and_how_long_it_is_tried(
         while deliveries.waiting:
             seen = len(taker.came)
             sb.advance(sb.now + 30 * MINUTE)  # the sandbox's clock jumps; nobody waits in reality
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.02)
             assert len(taker.came) - seen <= 2
 
     done = through(sb, taker, act)

@@ -7,7 +7,8 @@ import stripe
 from refref.sandbox import Sandbox
 from refref.sandbox.wire import create_app
 from sandbox.judge import faults
-from sandbox.shop import CLOCK_START, KEY, Shop, sdk, serve
+from sandbox.shop import CLOCK_START, KEY, Shop, sdk
+from serving import serve
 
 
 def test_sells_one_off_through_a_session(shop: Shop) -> None:

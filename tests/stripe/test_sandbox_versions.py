@@ -2,14 +2,11 @@
 
 import asyncio
 import contextlib
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 import pytest
-import uvicorn
 
 from refref.core.facts import Fact, Kind, merge
 from refref.sandbox import Sandbox
@@ -18,6 +15,7 @@ from refref.sandbox.versions import VERSIONS, known
 from refref.sandbox.wire import create_app
 from refref.stripe.client import StripeGateway
 from refref.stripe.readers import Need, read, read_document
+from serving import serve
 
 Story = Callable[[Sandbox], None]
 
@@ -218,17 +216,11 @@ STORIES: tuple[Story, ...] = (
 @contextlib.contextmanager
 def served(sb: Sandbox) -> Iterator[str]:
     """The sandbox on a real port."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        server = uvicorn.Server(uvicorn.Config(create_app(sb), log_level="error", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.should_exit = True
-            thread.join()
+    url, stop = serve(create_app(sb))
+    try:
+        yield url
+    finally:
+        stop()
 
 
 def facts_in(sb: Sandbox, version: str, documents: dict[Need, Any]) -> dict[str, Fact]:

@@ -17,7 +17,7 @@ from refref.stripe.readers import Reading, UnreadableEvent, read
 from refref.stripe.readers.catalog import read_listed
 from refref.worker.catalog import read_catalogs_due
 from refref.worker.pump import pump_once
-from stories.port import quiet_server
+from serving import quiet_server
 
 RunWeb = Callable[..., None]
 

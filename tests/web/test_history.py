@@ -12,7 +12,7 @@ from refref.worker.history import read_history_due, reconcile_due
 from refref.worker.pace import Pace
 from refref.worker.polling import poll_events_due
 from refref.worker.pump import pump_once
-from stories.port import quiet_server
+from serving import quiet_server
 
 RunWeb = Callable[..., None]
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import (
     content_type_conformance,
@@ -20,6 +19,7 @@ from schemathesis.checks import (
 
 from refref.web.api import document
 from refref.web.permissions import PERMISSIONS
+from serving import quiet_server
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -67,30 +67,24 @@ def test_every_reference_leads_somewhere() -> None:
 @pytest.fixture(scope="module")
 def served(module_database: str, open_web: Callable[[str], AbstractAsyncContextManager[Any]]) -> Iterator[Any]:
     """Give (address, API key) of the app behind a real server, with a connection, a program and a participant."""
-    ready = threading.Event()
+    ready, stop = threading.Event(), threading.Event()
     answer: list[str] = []
-    ends: list[Callable[[], None]] = []
 
     async def serve() -> None:
         async with open_web(module_database) as web:
             await web.connection()
             program = await web.program()
             await web.participant(program["program_id"], refcode="sample-1")
-            server = uvicorn.Server(uvicorn.Config(web.app, port=0, log_level="error", lifespan="off", ws="none"))
-            running = asyncio.create_task(server.serve())
-            while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
-                await asyncio.sleep(0.01)
-            port = server.servers[0].sockets[0].getsockname()[1]
-            answer[:] = [f"http://127.0.0.1:{port}", web.api_key]
-            ends.append(lambda: setattr(server, "should_exit", True))
-            ready.set()
-            await running
+            async with quiet_server(web.app) as url:
+                answer[:] = [url, web.api_key]
+                ready.set()
+                await asyncio.to_thread(stop.wait)
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     assert ready.wait(30)
     yield answer
-    ends[0]()
+    stop.set()
     thread.join(30)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from refref.sandbox import Sandbox
 from refref.sandbox.wire import create_app as sandbox_app
-from stories.port import quiet_server
+from serving import quiet_server
 
 RunWeb = Callable[..., None]
 

@@ -73,6 +73,7 @@ class Deliveries:
         *,
         concurrency: int = 32,
         first_wait_seconds: float = 1.0,
+        look_seconds: float = LOOK_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.sandbox = sandbox
@@ -82,6 +83,7 @@ class Deliveries:
         self.delivered = 0
         self.failed = 0
         self._clock = clock
+        self._look_seconds = look_seconds
         self._free = asyncio.Semaphore(concurrency)
         self._queue: list[Delivery] = []
         self._later: list[tuple[float, int, Delivery]] = []  # real (monotonic) instant, order, delivery
@@ -245,7 +247,7 @@ class Deliveries:
         if len(rest) < len(self._later):
             heapq.heapify(rest)
             self._later = rest
-        return min(LOOK_SECONDS, self._later[0][0] - now) if self._later else None
+        return min(self._look_seconds, self._later[0][0] - now) if self._later else None
 
     # the work
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import httpx
 import pytest
 import structlog
-import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from refref.db.pool import Database
 from refref.settings import load_settings
 from refref.vault import Vault
 from refref.web.app import create_app
+from serving import quiet_server
 from web.pages.sample import EMAIL, PASSWORD, Sample, make_connection, make_owner, make_sample
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -76,18 +76,10 @@ def serve(
         database = await Database.open(dsn)
         try:
             prepared = await prepare(database, Vault(settings.master_keys))
-            server = uvicorn.Server(
-                uvicorn.Config(create_app(settings, database), port=0, lifespan="off", log_level="error", ws="none")
-            )
-            serving = asyncio.create_task(server.serve())
-            while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-                await asyncio.sleep(0.01)
-            port = server.servers[0].sockets[0].getsockname()[1]
-            ready.append((Site(f"http://127.0.0.1:{port}", database, asyncio.get_running_loop()), prepared))
-            started.set()
-            await asyncio.to_thread(stop.wait)
-            server.should_exit = True
-            await serving
+            async with quiet_server(create_app(settings, database)) as url:
+                ready.append((Site(url, database, asyncio.get_running_loop()), prepared))
+                started.set()
+                await asyncio.to_thread(stop.wait)
         finally:
             await database.close()
 
