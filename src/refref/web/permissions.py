@@ -170,6 +170,7 @@ _PAGES: Mapping[tuple[str, str], str] = {
     ("GET", "/programs/{program_id}/versions"): VIEWER,
     ("GET", "/programs/{program_id}/terms.yaml"): VIEWER,
     ("GET", "/programs/{program_id}/draft"): VIEWER,
+    ("POST", "/programs/{program_id}/draft/file"): ADMIN,
     ("POST", "/programs/{program_id}/draft/publish"): ADMIN,
     ("POST", "/programs/{program_id}/draft/discard"): ADMIN,
     ("POST", "/programs/{program_id}/draft/rebase"): ADMIN,

@@ -68,7 +68,7 @@ def test_a_draft_is_published_from_a_day_on_and_existing_referrals_keep(owner: h
     assert "30 % becomes 12.5 %" in history
     assert "old referrals follow the new terms becomes old referrals keep the terms they had" in history
     assert "by Sample Owner" in history
-    assert owner.get(f"{program}/draft").text.count("revision") == 0, "the draft has ended"
+    assert f"{program}/draft/publish" not in owner.get(f"{program}/draft").text, "the draft has ended"
 
 
 def test_a_day_before_the_last_version_is_refused(owner: httpx.Client) -> None:
@@ -240,3 +240,23 @@ def test_the_wizard_takes_a_budget_dates_and_texts(owner: httpx.Client) -> None:
     assert "Small print" in page
     assert "it earns nothing until its draft is published" in page
     assert draft_of(owner, new_program(owner)).caps == ()
+
+
+def test_a_file_becomes_the_draft_or_says_line_by_line_what_is_wrong(owner: httpx.Client) -> None:
+    program = new_program(owner)
+    form = form_in(owner.get(f"{program}/draft").text, f"{program}/draft/file")
+    text = owner.get(f"{program}/terms.yaml?version=draft").text
+
+    def send_file(content: bytes) -> httpx.Response:
+        return owner.post(f"{program}/draft/file", data=form, files={"file": ("terms.yaml", content)})
+
+    wrong = send_file(text.replace("rate_bps: 3000", "rate_bps: lots").encode())
+    assert wrong.status_code == 422
+    assert re.search(r"Line \d+: <code>terms\.rules\.0\.rate_bps</code>", wrong.text)
+    assert "is not UTF-8" in send_file(b"\xff").text
+    assert draft_of(owner, program).rules[0].rate_bps == 3_000
+    assert send_file(text.replace("rate_bps: 3000", "rate_bps: 2500").encode()).status_code == 303
+    assert draft_of(owner, program).rules[0].rate_bps == 2_500
+    late = send_file(text.encode())
+    assert late.status_code == 422, "the form knew of an older draft"
+    assert draft_of(owner, program).rules[0].rate_bps == 2_500

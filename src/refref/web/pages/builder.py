@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from fastapi import APIRouter
 from msgspec import structs
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
 from refref.core.criteria import CriteriaError
 from refref.core.examples import Example, examples_of
 from refref.core.faults import Fault
+from refref.core.placed_file import DocumentRefused, PlacedFault
 from refref.core.refusals import Refused
 from refref.core.terms import Terms
+from refref.core.terms_document import read_terms
 from refref.core.terms_words import differences, sentences_of
 from refref.db import catalog
 from refref.db.pool import Connection
@@ -24,6 +27,7 @@ from refref.web.pages import condition_form
 from refref.web.pages.builder_desk import (
     Desk,
     builder_page,
+    change_draft,
     go,
     open_desk,
     require_program_in_view,
@@ -114,6 +118,28 @@ async def rebase(request: Request, viewer: OnConnection, program_id: str) -> Res
     return go(f"/programs/{program_id}/draft")
 
 
+@router.post("/programs/{program_id}/draft/file")
+async def take_file(request: Request, viewer: OnConnection, program_id: str) -> Response:
+    """Make the terms of a file the draft, as `refref terms apply --draft` does; name and texts stay."""
+    form = await form_of(request)
+    sent = (await request.form()).get("file")
+    content = b""
+    if isinstance(sent, UploadFile):
+        content = await sent.read()
+        await sent.close()
+    try:
+        terms = read_terms(content.decode("utf-8"))
+        await change_draft(viewer, program_id, form, lambda _: terms)
+    except UnicodeDecodeError:
+        return await _overview(request, viewer, program_id, Refused("invalid_terms", "The file is not UTF-8.", "file"))
+    except DocumentRefused as wrong:
+        refused = Refused("invalid_terms", "Nothing was saved: the file has the faults below.", "file")
+        return await _overview(request, viewer, program_id, refused, wrong.faults)
+    except Refused as refused:
+        return await _overview(request, viewer, program_id, refused)
+    return go(f"/programs/{program_id}/draft")
+
+
 @router.get("/condition")
 async def condition_in_words(request: Request, viewer: OnConnection) -> Response:
     """A part of a page: the expression that the inputs of a condition make, or what is wrong and where."""
@@ -154,7 +180,13 @@ async def _choose_existing(tx: Connection, viewer: Connected, program_id: str, f
     return saved.revision
 
 
-async def _overview(request: Request, viewer: Connected, program_id: str, refused: Refused | None = None) -> Response:
+async def _overview(
+    request: Request,
+    viewer: Connected,
+    program_id: str,
+    refused: Refused | None = None,
+    file_faults: Sequence[PlacedFault] = (),
+) -> Response:
     desk = await open_desk(viewer, program_id)
     published = desk.newest.terms if desk.newest else None
     return builder_page(
@@ -164,6 +196,7 @@ async def _overview(request: Request, viewer: Connected, program_id: str, refuse
         desk,
         section="overview",
         refused=refused,
+        file_faults=file_faults,
         changes=None if published is None else differences(published, desk.terms, desk.names),
         sentences=sentences_of(desk.terms, desk.names),
         fault_links=[_fault_link(desk, fault) for fault in desk.faults],
