@@ -16,6 +16,7 @@ from refref.db import event_polls
 from refref.db.connection_health import organizations_to_mail
 from refref.db.needs import OpenNeed, ask
 from refref.flows.connection_health import record_health
+from refref.flows.connections import NewConnection, create_connection
 from refref.sandbox.deliveries import sign
 from refref.settings import MasterKey
 from refref.stripe.client import API_VERSION
@@ -357,6 +358,28 @@ def test_two_workers_look_once(database: str) -> None:
         async with town.database.tenant(town.organization_id) as tx:
             await tx.execute("update connection set check_at = now() - interval '1 minute'")
         assert sorted(await asyncio.gather(*[check_due(town.desk, town.acting.now) for _ in range(3)])) == [0, 0, 1]
+        assert (await town.connection(made.connection_id)).status == "active"
+
+    in_town(database, story)
+
+
+def test_another_version_is_told_of_one_that_only_listens(database: str) -> None:
+    """Its endpoint is the merchant's, and sends what the account is set to."""
+
+    async def story(town: Town) -> None:
+        secret = "whsec_sample_of_an_endpoint"
+        async with town.database.tenant(town.organization_id) as tx:
+            given = NewConnection(name="Listens", mode="test", webhook_secret=secret)
+            made = await create_connection(
+                tx, town.vault, town.organization_id, given, actor="system", now=town.acting.now
+            )
+        for number, version in enumerate(("2024-06-20", "2025-09-30.clover")):
+            await deliver(town, made.connection_id, secret, f"evt_{number}", version)
+            async with town.database.tenant(town.organization_id) as tx:
+                await tx.execute("update connection set check_at = now()")
+            assert await check_due(town.desk, town.acting.now) == 1
+        rows = await town.read("select code, detail from connection_problem where ended_at is null")
+        assert [tuple(row) for row in rows] == [("version_changed", "2024-06-20 to 2025-09-30.clover")]
         assert (await town.connection(made.connection_id)).status == "active"
 
     in_town(database, story)

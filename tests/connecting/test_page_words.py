@@ -6,6 +6,8 @@ from connecting.test_route_walls import person, walls
 from connecting.town import Town
 from refref.connecting.endpoints import end_connection, repair_webhooks
 from refref.connecting.watch import check_connection
+from refref.core.connection_health import Health
+from refref.flows.connection_health import record_health
 from refref.flows.connections import NewConnection, create_connection
 
 
@@ -73,5 +75,23 @@ def test_what_was_seen_before_a_cut_is_told_as_such(database: str) -> None:
             assert "Nothing is wrong with it" not in page
             assert "Nothing was wrong with it then" in page
             assert "it may be different now" in page
+
+    asyncio.run(main())
+
+
+def test_one_that_only_listens_can_be_looked_at(database: str) -> None:
+    async def main() -> None:
+        async with walls(database) as (town, app, _):
+            owner = await person(town, app, "admin")
+            connection_id = await listening(town, "test", "whsec_sample0001")
+            async with town.database.tenant(town.organization_id) as tx:
+                changed = Health({"version_changed": "2024-06-20 to 2025-09-30.clover"}, frozenset())
+                shown = await town.connection(connection_id)
+                await record_health(tx, shown, changed, actor="system", now=town.acting.now)
+            path = f"/integrations/stripe/{connection_id}"
+            assert "Stripe sends another API version" in (await owner.http.get(path)).text
+            pressed = await owner.http.post(f"{path}/check", data={"csrf_token": owner.csrf_token})
+            assert pressed.status_code == 303
+            assert await town.open_codes(connection_id) == set()
 
     asyncio.run(main())

@@ -51,6 +51,9 @@ async def check_connection(desk: Desk, acting: Acting, connection_id: str) -> St
     async with desk.database.tenant(acting.organization_id) as tx:
         connection = await require_connection(tx, acting.organization_id, connection_id)
         await plan_next_check(tx, connection, now=acting.now)
+        if acting.actor != WATCH:  # a person looks, and thereby knows of the version that was told
+            told = Health({}, frozenset({"version_changed"}))
+            await record_health(tx, connection, told, actor=acting.actor, now=acting.now)
         await record_version(tx, connection, now=acting.now)
         situation = await endpoint_situation(tx, connection, desk.base_url, now=acting.now)
         try:

@@ -210,8 +210,10 @@ async def note_version(tx: Connection, organization_id: str, connection_id: str)
     row = await tx.fetchrow(
         """
         with newest as (
-          select api_version from stripe_event where organization_id = $1 and connection_id = $2 and source = 'webhook'
-            and api_version is not null order by event_seq desc limit 1
+          select api_version from (
+            select api_version, source, event_seq from stripe_event where organization_id = $1 and connection_id = $2
+            order by event_seq desc limit 1000
+          ) latest where source = 'webhook' and api_version is not null order by event_seq desc limit 1
         )
         update connection c set event_version = coalesce((select api_version from newest), c.event_version)
         from (select event_version from connection where organization_id = $1 and connection_id = $2 for update) before

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 HERE = Path(__file__).parent / "migrations"
-HEAD = "0013"
+HEAD = "0014"
 
 
 def upgrade(dsn: str) -> None:

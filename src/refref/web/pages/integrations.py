@@ -124,8 +124,11 @@ async def check(request: Request, viewer: SignedIn, connection_id: str) -> Respo
     desk, acting = _desk(viewer), _acting(viewer)
     try:
         connection = await check_connection(desk, acting, connection_id)
-        await check_permissions(desk, acting, connection_id)
-        if connection.access == "key":
+        async with viewer.transaction() as tx:
+            held = (await connections.held_kinds(tx, viewer.organization_id, viewer.real_now)).get(connection_id, ())
+        if connection.access == "platform" or "api_key" in held:
+            await check_permissions(desk, acting, connection_id)
+        if connection.access == "key" and "api_key" in held:
             await review_webhooks(desk, acting, connection_id)
     except Refused as refused:
         return await _connection_page(request, viewer, connection_id, refused)
