@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from refref.db import history, statements
+from refref.db import catalog_syncs, history, statements
 from refref.db.history import Gap, HistoryRun
 from refref.db.pool import Database
 from refref.db.statements import Movement, StatedPayment
@@ -43,6 +43,9 @@ async def add_readings(database: Database, site: SampleSite) -> None:
             taken = await history.take(tx, org, run.run_id)
             assert taken is not None
             runs[kind] = taken
+        await catalog_syncs.insert_sync(tx, org, con, started_by="system", started_at=NOW)
+        where = {"part": "prices", "cursor_id": "price_x", "read": 1_200, "deleted": 3, "error": None}
+        await catalog_syncs.update_progress(tx, org, con, 1, **where)
         await _fill_backfill(tx, runs["backfill"])
         await _fill_reconcile(tx, runs["reconcile"])
         await _fill_statement(tx, runs["statement"])
@@ -178,3 +181,19 @@ def test_a_statement_names_what_does_not_tie(page: Page, site: SampleSite) -> No
     expect(ties.nth(2)).to_contain_text("in_1")
     expect(ties.nth(2).locator("td")).to_contain_text(["in_1", "100.00", "200.00"])
     expect(ties.nth(3).locator("td")).to_contain_text(["re_1", "1.20", "1.00"])
+
+
+def test_the_catalogue_shows_how_far_it_is_read(page: Page, site: SampleSite) -> None:
+    page.goto(f"{site.url}/history")
+    panel = page.locator("section:has(#catalog)")
+    expect(panel).to_contain_text("Reading")
+    expect(panel).to_contain_text("1,200, now prices; 3 are no longer in Stripe")
+    expect(panel.get_by_role("button")).to_have_count(0)
+
+
+def test_the_catalogue_cannot_be_read_without_a_key(page: Page, site: SampleSite) -> None:
+    page.goto(f"{site.url}/history")
+    token = page.locator("form input[name=csrf_token]").first.get_attribute("value")
+    answer = page.request.post(f"{site.url}/history", form={"kind": "catalog", "csrf_token": token or ""})
+    assert answer.status == 422
+    assert "The connection has no Stripe key: add one." in answer.text()

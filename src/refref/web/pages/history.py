@@ -1,4 +1,4 @@
-"""History: reading what the Stripe account holds, comparing it with the books, monthly statements, and the intake."""
+"""History: what the Stripe account holds, comparisons with the books, statements, the catalogue, and the intake."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from starlette.responses import RedirectResponse, Response
 from refref.core.decisions import REASONS
 from refref.core.refusals import Refused
 from refref.core.words import percent
-from refref.db import event_polls, history, statements
+from refref.db import catalog_syncs, event_polls, history, statements
 from refref.db.history import HistoryRun
 from refref.db.pool import Connection
 from refref.db.reports import Page, readings
 from refref.db.statements import Movement, StatedPayment
+from refref.flows.catalog import start_sync
 from refref.flows.readings import (
     cancel_reading,
     choose_intake,
@@ -25,7 +26,7 @@ from refref.flows.readings import (
     start_statement,
 )
 from refref.web.pages.exports import Cell, csv_response
-from refref.web.pages.history_words import CLASSES, STATES, part_title, span_words
+from refref.web.pages.history_words import CLASSES, STATES, SYNC_STATES, part_title, span_words
 from refref.web.pages.rendering import render
 from refref.web.pages.viewer import Connected, OnConnection, PageNotFound, form_of
 
@@ -51,9 +52,14 @@ async def overview(request: Request, viewer: OnConnection) -> Response:
 
 @router.post("/history")
 async def start(request: Request, viewer: OnConnection) -> Response:
-    """Begin a backfill, a comparison or a statement."""
+    """Begin a backfill, a comparison, a statement, or a reading of the catalogue."""
     form = await form_of(request)
     try:
+        if form.get("kind") == "catalog":
+            ids = (viewer.organization_id, viewer.connection_id)
+            async with viewer.transaction() as tx:
+                await start_sync(tx, *ids, actor=viewer.actor, now=viewer.real_now)
+            return RedirectResponse("/history", status_code=303)
         async with viewer.transaction() as tx:
             made = await _start(tx, viewer, form.get("kind", ""), form.get("from", ""), form.get("month", ""))
     except Refused as refused:
@@ -160,12 +166,16 @@ async def _page(request: Request, viewer: Connected, *, refused: Refused | None 
             for kind in ("backfill", "reconcile", "statement")
         }
         poll = await event_polls.poll_of(tx, *ids)
+        sync = await catalog_syncs.latest_sync(tx, *ids)
     return render(
         request,
         "history.html",
         viewer,
         found=found,
         poll=poll,
+        sync=sync,
+        sync_states=SYNC_STATES,
+        part_title=part_title,
         months=_months(viewer.now),
         states=STATES,
         refused=refused,

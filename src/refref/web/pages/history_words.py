@@ -17,6 +17,10 @@ PARTS: dict[str, str] = {
     "disputes": "Disputes",
     "credit_notes": "Credit notes",
     "fraud_warnings": "Fraud warnings",
+    "products": "Products",
+    "prices": "Prices",
+    "coupons": "Coupons",
+    "promotion_codes": "Promotion codes",
     "payments": "Payments in the books",
     "movements": "Balance transactions",
 }
@@ -26,6 +30,11 @@ STATES: dict[str, Status] = {
     "done": Status("Done", "good", ""),
     "failed": Status("Failed", "bad", "Resume it when the cause is gone."),
     "cancelled": Status("Cancelled", "off", "It can be resumed where it was."),
+}
+SYNC_STATES: dict[str, Status] = {
+    "running": Status("Reading", "info", "It goes on by itself."),
+    "done": Status("Read", "good", "Events keep it since."),
+    "failed": Status("Failed", "bad", "Read it again when the cause is gone."),
 }
 CLASSES: dict[str, str] = {
     PaymentClass.REWARDED: "Rewarded",
