@@ -99,7 +99,8 @@ def _preview_text(found: MoneyPreview) -> str:
     ]
     lines = [table(rows) or "No reward would change."]
     lines += [
-        f"{row.beneficiary_id}: {format_amount(row.difference_minor, row.currency)}, {row.payment_count} payments"
+        f"{row.beneficiary_id}: {format_amount(row.difference_minor, row.currency)}, "
+        f"{row.payment_count} payment{'' if row.payment_count == 1 else 's'}"
         for row in found.totals
     ]
     lines += [f"{row.payment_key} earns nothing: {REASONS[row.reason]}" for row in found.still_nothing]

@@ -148,7 +148,6 @@ def explain(
     stop, causes = found["stopped_by"], found["causes"]
     for row in (stop, *(causes if isinstance(causes, list) else ())):
         if isinstance(row, dict):
-            lines.append(
-                f"  {'' if row.get('is_certain', True) else 'Perhaps: '}{row['sentence']} {row['remedy']}".rstrip()
-            )
+            sentence = "" if str(row["sentence"]) in lines[0] else f"{row['sentence']} "
+            lines.append(f"  {'' if row.get('is_certain', True) else 'Perhaps: '}{sentence}{row['remedy']}")
     show(found, "\n".join((*lines, "", json.dumps(found, indent=2, ensure_ascii=False))), as_json=as_json)

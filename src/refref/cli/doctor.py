@@ -67,6 +67,7 @@ async def _examine(
 
 
 def _repair(code: str, organization: str | None, connection: str | None, *, as_json: bool) -> None:
+    from refref.core.known_faults import FAULTS
     from refref.flows.doctor_repairs import repair_fault
 
     async def work(here: Installation) -> int:
@@ -74,7 +75,9 @@ def _repair(code: str, organization: str | None, connection: str | None, *, as_j
             return await repair_fault(tx, *own, code, actor=ACTOR, now=here.now)
 
     count = run(work)
-    show({"code": code, "repaired": count}, f"{code}: done ({count} put to work).", as_json=as_json)
+    is_noted = FAULTS[code].fix.repair == "mended"
+    text = "noted; only what comes later counts." if is_noted else f"done ({count} put to work)."
+    show({"code": code, "repaired": count}, f"{code}: {text}", as_json=as_json)
 
 
 def _text(findings: dict[str, list[Finding]], diagnoses: dict[str, list[Diagnosis]]) -> str:

@@ -28,7 +28,7 @@ _TRACES: dict[str, str] = {
     """,
     # Where deliveries are taken again, what was refused before was delivered again or came by Stripe's list.
     "signature_refused": """
-        select 'refused ' || r.refused_count || ' times since ' || to_char(r.first_at at time zone 'UTC',
+        select 'refused: ' || r.refused_count || ', since ' || to_char(r.first_at at time zone 'UTC',
                'YYYY-MM-DD HH24:MI') || ' UTC', r.last_at
         from delivery_refusal r
         where r.organization_id = $1 and r.connection_id = $2 and r.code = 'no_match'
@@ -194,7 +194,7 @@ _TRACES: dict[str, str] = {
     """,
     # What is signed and far from our time: this clock is minutes off, or deliveries lie somewhere for minutes.
     "clock_refused": """
-        select replace(r.code, '_', ' ') || ', ' || r.refused_count || ' times', r.last_at from delivery_refusal r
+        select replace(r.code, '_', ' ') || ': ' || r.refused_count, r.last_at from delivery_refusal r
         where r.organization_id = $1 and r.connection_id = $2
           and r.code in ('timestamp_too_old', 'timestamp_in_future') and r.last_at > $3 and r.last_at <= $4
           and (r.refused_count >= 5 and r.last_at > $4 - interval '1 day'
