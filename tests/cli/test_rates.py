@@ -52,7 +52,7 @@ def test_rates_of_one_s_own(refref: Run, tmp_path: Path) -> None:
     )
     listed = refref("rates", "list").stdout
     assert f"European Central Bank: up to {_LAST} (installed: up to {_LAST})" in listed
-    assert "1 rates, 1 of them changed" in listed
+    assert "1 rate, 1 of them changed" in listed
 
 
 def test_a_newer_history(refref: Run, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -164,6 +165,13 @@ def test_fields_are_those_of_conditions() -> None:
     }
     assert {field.name: KINDS[field.kind] for field in FIELDS if field.name != AMOUNT} == declared
     assert len({field.label for field in FIELDS}) == len(FIELDS)
+
+
+def test_every_variable_is_in_the_reference() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "terms.md").read_text()
+    told = page.partition("## Conditions")[2].partition("\n## ")[0]
+    missing = [field.name for field in FIELDS if field.name != AMOUNT and f"`{field.name}`" not in told]
+    assert not missing
 
 
 _texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)

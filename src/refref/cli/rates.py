@@ -35,6 +35,7 @@ def list_rates(
     as_json: AsJson = False,
 ) -> None:
     """Tell up to which day rates are known, and the uploads of rates, the newest first."""
+    from refref.core.rule_words import counted
     from refref.db import rates
     from refref.ecb_file import bundled_history
 
@@ -51,8 +52,8 @@ def list_rates(
             f"{row.uploaded_at:%Y-%m-%d %H:%M}",
             row.source,
             f"{row.first_day} to {row.last_day}",
-            f"{row.rate_count} rates, {row.changed_count} of them changed",
-            f"{row.scope_count} customers settled again",
+            f"{counted(row.rate_count, 'rate')}, {row.changed_count} of them changed",
+            f"{counted(row.scope_count, 'customer')} settled again",
             row.uploaded_by,
         )
         for row in uploads
@@ -141,16 +142,18 @@ def _take_in(source: str, file: Path, dry_run: bool, organization: str | None, a
 
 
 def _sentences(plan: UploadPlan, upload: RateUpload | None, scope_count: int, dry_run: bool) -> str:
+    from refref.core.rule_words import counted
+
     if plan.is_empty:
         return "All of it is known already: nothing changes."
     would = "would be" if dry_run else "are"
     lines = [f"Upload {upload.upload_no}."] if upload else []
     lines += [
-        f"{plan.total_count} rates from {plan.first_day} to {plan.last_day}: {plan.new_count} {would} new,"
+        f"{counted(plan.total_count, 'rate')} from {plan.first_day} to {plan.last_day}: {plan.new_count} {would} new,"
         f" {plan.changed_count} {would} changed.",
         *[f"  {c.day} {c.source}/{c.target}: {c.before} becomes {c.after}" for c in plan.changed],
         *[f"Warning: {warning}" for warning in plan.warnings],
-        f"The sales of {scope_count} customers {would} settled again.",
+        f"The sales of {counted(scope_count, 'customer')} {would} settled again.",
     ]
     return "\n".join(lines)
 
