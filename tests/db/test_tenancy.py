@@ -61,6 +61,8 @@ FINDERS: dict[str, Finder] = {
     "books.paid_decisions": lambda tx, org, a: books.paid_decisions(tx, org, a.connection_id),
     "connections.connections": lambda tx, org, a: connections.connections(tx, org),
     "connections.connection_by_id": lambda tx, org, a: connections.connection_by_id(tx, org, a.connection_id),
+    "connections.lock_connection": lambda tx, org, a: connections.lock_connection(tx, org, a.connection_id),
+    "connections.held_kinds": lambda tx, org, a: connections.held_kinds(tx, org, NOW),
     "connections.valid_secrets": lambda tx, org, a: connections.valid_secrets(tx, org, a.connection_id, "webhook", NOW),
     "connections.connection_of_account": lambda tx, org, a: connections.connection_of_account(
         tx, org, "acct_aaaa", "test"
@@ -69,7 +71,13 @@ FINDERS: dict[str, Finder] = {
     "connection_health.recent_problems": lambda tx, org, a: connection_health.recent_problems(
         tx, org, a.connection_id, 9
     ),
-    "connection_health.unmailed_problems": lambda tx, org, a: connection_health.unmailed_problems(tx, org),
+    "connection_health.problems_to_mail": lambda tx, org, a: connection_health.problems_to_mail(tx, org, NOW),
+    "connection_health.has_refused_needs": lambda tx, org, a: connection_health.has_refused_needs(
+        tx, org, a.connection_id
+    ),
+    "connection_health.last_received_at": lambda tx, org, a: connection_health.last_received_at(
+        tx, org, a.connection_id, "invoice.paid"
+    ),
     "connection_health.seen_check": lambda tx, org, a: connection_health.seen_check(
         tx, org, a.connection_id, "endpoint"
     ),
@@ -190,10 +198,11 @@ FINDERS |= {
     "setup.mode_of": lambda tx, org, a: setup.mode_of(tx, org, a.connection_id),
 }
 FINDERS |= history_finders.FINDERS
-# Not guarded by row-level security: people and their memberships are reference tables.
+# Not guarded by row-level security: people and their memberships, and a platform's accounts, are reference tables.
 REFERENCE_FINDERS: dict[str, Finder] = {
     "users.members": lambda tx, org, a: users.members(tx, org),
     "users.member_by_id": lambda tx, org, a: users.member_by_id(tx, org, a.user_id),
+    "platform.is_connected": lambda tx, org, a: platform.is_connected(tx, org, a.connection_id),
 }
 MODULES = (
     *history_finders.MODULES,

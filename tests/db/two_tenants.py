@@ -12,10 +12,7 @@ import psycopg
 from refref.core.decisions import Decision, encode_decision
 from refref.core.facts import Fact, Kind, encode_fact
 from refref.core.terms import Terms
-from refref.db import (
-    connections,
-    idempotency,
-)
+from refref.db import connections, idempotency, platform
 from refref.db.bodies import compress
 from refref.db.idempotency import StoredAnswer
 from refref.db.pool import Database
@@ -44,7 +41,7 @@ ROWS = {
     "stripe_event": {"stripe_event_id": "evt_a", "type": "invoice.paid", "object_id": "cus_a", "livemode": False},
     "inbox": {"event_seq": 1, "due_at": EARLY},
     "fact": {"stripe_id": "cus_a", "scope_id": "cus_a", "kind": "customer", "body": encode_fact(FACT)},
-    "open_need": {"need_kind": "invoice_of_payment", "stripe_id": "pi_a", "due_at": EARLY},
+    "open_need": {"need_kind": "invoice_of_payment", "stripe_id": "pi_a", "due_at": EARLY} | {"error": "permission: x"},
     "stripe_document": {"need_kind": "invoice_of_payment", "stripe_id": "pi_a", "body": compress(b"{}")},
     "card_use": {"fingerprint": "card_a", "scope_id": "cus_a"},
     "dirty_scope": {"scope_id": "cus_a"},
@@ -161,6 +158,7 @@ async def make_a(database: Database) -> Ids:
         promotion = {"code_kind": "promotion_code", "code": "promo_1AbC"}
         await participant_flows.add_code(tx, org, participant.participant_id, **promotion, **common)
         await idempotency.store_answer(tx, org, "k", StoredAnswer(b"h", 201, b"r"), NOW)
+        await platform.add_account(tx, org, connection.connection_id, "acct_aaaa", "test")
     return Ids(
         org,
         made.user_id,

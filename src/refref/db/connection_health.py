@@ -237,6 +237,24 @@ async def organizations_to_mail(connection: Connection) -> list[str]:
     return [row[0] for row in await connection.fetch("select organization_id from organizations_to_mail()")]
 
 
+async def last_received_at(
+    tx: Connection, organization_id: str, connection_id: str, event_type: str
+) -> datetime | None:
+    """When an event of a type came in last, where it is among the latest 200 events."""
+    found: datetime | None = await tx.fetchval(
+        """
+        select max(received_at) from (
+          select type, received_at from stripe_event where organization_id = $1 and connection_id = $2
+          order by event_seq desc limit 200
+        ) latest where type = $3
+        """,
+        organization_id,
+        connection_id,
+        event_type,
+    )
+    return found
+
+
 async def has_refused_needs(tx: Connection, organization_id: str, connection_id: str) -> bool:
     """Whether something waits for a permission that the key lacks."""
     found: bool = await tx.fetchval(

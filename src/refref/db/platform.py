@@ -96,26 +96,6 @@ async def is_connected(tx: Connection, organization_id: str, connection_id: str)
     return found
 
 
-async def was_deauthorized(tx: Connection, organization_id: str, connection_id: str) -> bool:
-    """Whether Stripe told, since the access was last given, that the merchant took it away.
-
-    Nothing arrives after that, so it is among the latest events.
-    """
-    found: bool = await tx.fetchval(
-        """
-        select exists (
-          select from (select type, received_at from stripe_event where organization_id = $1 and connection_id = $2
-                       order by event_seq desc limit 200) latest
-          where type = 'account.application.deauthorized'
-            and received_at > (select max(at) from audit_log
-                               where organization_id = $1 and subject = $2 and action = 'connection.authorize'))
-        """,
-        organization_id,
-        connection_id,
-    )
-    return found
-
-
 async def connections_of_account(connection: Connection, stripe_account_id: str, mode: str) -> list[tuple[str, str]]:
     """Whose account it is: (organization_id, connection_id); several when several organizations connected it."""
     rows = await connection.fetch(

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from refref.core.connection_health import Health
 from refref.core.refusals import Refused
-from refref.db import audit, catalog_syncs, connections, inbox, platform
+from refref.db import audit, catalog_syncs, connection_health, connections, inbox, platform
 from refref.db.connections import StripeConnection
 from refref.db.platform import OAuthAttempt
 from refref.db.pool import Connection
@@ -21,6 +21,7 @@ from refref.flows.stripe_keys import MODES
 from refref.ids import new_id
 
 SCOPES = ("read_only", "read_write")
+DEAUTHORIZED = "account.application.deauthorized"
 ATTEMPT_LIVES = timedelta(minutes=15)
 
 
@@ -143,7 +144,9 @@ async def end_what_was_taken_away(tx: Connection, connection: StripeConnection) 
     """The account refuses the platform. Where the merchant did that, it comes back only by connecting it here again:
     access that is given to another organization of this RefRef is not this one's."""
     where = (connection.organization_id, connection.connection_id)
-    if await platform.was_deauthorized(tx, *where):
+    told_at = await connection_health.last_received_at(tx, *where, DEAUTHORIZED)
+    given = await audit.entries_of(tx, where[0], subject=where[1], actions=["connection.authorize"], limit=1)
+    if told_at is not None and given and told_at > given[0].at:
         await platform.remove_account(tx, *where)
 
 

@@ -18,6 +18,7 @@ from refref.db.bodies import compress
 from refref.db.failures import UNREACHABLE
 from refref.db.inbox import Arrival
 from refref.db.pool import Database
+from refref.flows.connect_oauth import DEAUTHORIZED
 from refref.stripe.envelope import EventHead, EventRefused, parse_event_head
 from refref.stripe.readers import REGISTRY
 from refref.stripe.signature import SignatureRefused, verify
@@ -27,7 +28,6 @@ from refref.web.intake_answers import RECEIVED, UNKNOWN, UNREACHABLE_DATABASE, W
 
 PLATFORM_PREFIX = "platform-"
 TOLERANCE_S = 300
-DEAUTHORIZED = "account.application.deauthorized"
 STORED_TYPES = frozenset(name for name, event in REGISTRY.items() if event.object_name is not None)
 _FRESH_S = 5.0
 _MOST_ACCOUNTS = 10_000
