@@ -180,9 +180,12 @@ def _() -> tuple[Act, Act]:
 @fault("deliveries_lost")
 def _() -> tuple[Act, Act]:
     def plant(s: Story) -> None:
-        for number in range(40):
+        since = "update connection_secret set created_at = now() - interval '9 days'"
+        sql(s, f"{since} where organization_id = $1 and connection_id = $2")
+        for number in range(80):
             source = "poll" if number % 10 == 0 else "webhook"
-            arrive(s, f"evt_{number}", received_at=NOW - timedelta(minutes=number % 4), source=source)
+            at = NOW - timedelta(days=number % 20 // 10, minutes=number % 4)
+            arrive(s, f"evt_{number}", received_at=at, source=source)
 
     return by_saying("deliveries_lost", plant)
 

@@ -203,6 +203,22 @@ def a_busy_shop_with_a_late_delivery_now_and_then(s: Story) -> None:
 
 
 @healthy
+def a_shop_whose_machine_was_down_for_a_morning(s: Story) -> None:
+    for number in range(60):
+        arrive(
+            s,
+            f"evt_{number}",
+            received_at=NOW - timedelta(minutes=number // 10),
+            source="poll" if number % 3 else "webhook",
+        )
+
+
+@healthy
+def a_test_clock_that_is_months_ahead(s: Story) -> None:
+    arrive(s, "evt_Ahead", received_at=NOW, created_at=NOW + timedelta(days=60))
+
+
+@healthy
 def a_shop_that_captures_days_later(s: Story) -> None:
     arrive(s, "evt_Reserved", received_at=NOW - timedelta(days=6), type="charge.succeeded")
     for number in range(4):
@@ -319,6 +335,15 @@ def test_what_was_said_to_be_mended_is_not_told_again_by_a_renewal(s: Story) -> 
     assert codes_of(examine(s)) == []
     sell(s, "nobody-else")
     assert codes_of(examine(s)) == ["unknown_codes"]
+
+
+def test_an_endpoint_that_was_upgraded_is_told_until_somebody_says_so(s: Story) -> None:
+    sell(s)
+    s.pin("2024-06-20")
+    sell(s)
+    assert codes_of(examine(s)) == ["version_drift"]
+    mended(s, "version_drift", at=datetime.now(UTC))
+    assert codes_of(examine(s)) == []
 
 
 def test_a_second_comparison_that_finds_gaps(s: Story) -> None:

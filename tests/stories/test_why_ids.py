@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from refref.flows.explain import explain
 from refref.flows.payouts import record_payout
 from refref.sandbox import Sandbox
+from stories.doctor_plants import second_connection
 from stories.story import MODES, START, Mode, Story
 from stories.test_why_not import why
 from stories.world import World
@@ -166,6 +168,21 @@ def test_nonsense_gets_an_answer(s: Story, asked: str) -> None:
     found = why(s, asked)
     assert found["kind"] == "unknown"
     assert found["causes"]
+
+
+def test_where_several_connections_are_meant_an_unknown_id_has_its_next_steps_too(s: Story) -> None:
+    second_connection(s)
+
+    async def ask(any_id: str) -> dict[str, Any]:
+        async with s.world.database.tenant(s.merchant.organization_id) as tx:
+            return await explain(tx, s.merchant.organization_id, None, any_id, s.sb.now)
+
+    assert answer(s.world.run(ask("cs_live_a1Sample"))) == (
+        *("unknown", 0),
+        ["never_arrived", "before_connection", "filtered_type", "other_account"],
+    )
+    assert answer(s.world.run(ask("ana"))) == ("named", 0, ["is_refcode"])
+    assert answer(s.world.run(ask(first(s, "invoice")["id"])))[:2] == ("payment", 1)
 
 
 def test_a_secret_is_not_shown_again(s: Story) -> None:

@@ -6,6 +6,19 @@ from typing import Any
 RunWeb = Callable[..., None]
 
 
+WRONG: list[tuple[dict[str, Any], str, str]] = [
+    ({"csv": "customer;code\n"}, "csv", "names no customer"),
+    ({"csv": "customer,code\ncus_1,\x00\n"}, "csv", "Line 2, code"),
+    ({"referrals": [{"customer": "cus_1", "code": "nobody"}]}, "referrals", "Line 1, code"),
+    ({"referrals": [{"customer": "cus_1", "code": "a\x00"}]}, "referrals", "Line 1, code"),
+    (
+        {"referrals": [{"customer": "cus_1", "code": "bea", "clicked_at": "0001-01-01T00:00:00Z"}]},
+        *("referrals", "cannot lie before 2000"),
+    ),
+    ({"referrals": [], "csv": ""}, "referrals", "Give either"),
+]
+
+
 def test_customers_are_bound_by_hand_and_taken_back_over_the_api(with_web: RunWeb) -> None:
     async def scenario(web: Any) -> None:
         await web.connection(webhook_secret="whsec_sample0001")
@@ -34,8 +47,12 @@ def test_customers_are_bound_by_hand_and_taken_back_over_the_api(with_web: RunWe
 
         csv = {"csv": "customer,code\ncus_1,nobody\n", "reason": "A list"}
         refused = (await web.api.post("/v1/referrals/by_hand", json=csv)).json()
-        assert (refused["code"], refused["field"]) == ("invalid_bonds", "file")
+        assert (refused["code"], refused["field"]) == ("invalid_bonds", "csv")
         assert "Line 2, code" in refused["detail"]
+        for wrong, field, words in WRONG:
+            answer = await web.api.post("/v1/referrals/by_hand", json=wrong | {"reason": "A list"})
+            assert (answer.status_code, answer.json()["field"]) == (422, field), answer.json()
+            assert words in answer.json()["detail"]
 
     with_web(scenario)
 

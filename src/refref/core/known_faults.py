@@ -207,13 +207,11 @@ FAULTS: Mapping[str, FaultKind] = {
         is_trace=True,
     ),
     # Stripe's side
-    "version_drift": FaultKind(
+    "version_drift": _trace(
         "stripe", "warning", "The latest webhooks come in {count} API versions.",
-        Fix(
-            sentence="Two endpoints of different versions, or the account was upgraded. Let one endpoint of RefRef's "
-            "version send; after twenty events of one version this ends by itself.",
-            label="Open the integrations", href="/integrations",
-        ),
+        "Two endpoints of different versions, or the account was upgraded: let one endpoint of RefRef's version send. "
+        "After twenty events of one version this ends by itself.",
+        href="/integrations",
     ),
     "clock_ahead": FaultKind(
         "stripe", "warning", "This machine's clock is slow. Webhooks made minutes after they were received: {count}.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -52,6 +54,16 @@ class BondsIn(BaseModel):
             Bond(row.customer, row.code, int(row.clicked_at.timestamp()) if row.clicked_at else None, number)
             for number, row in enumerate(self.referrals, 1)
         )
+
+    @contextmanager
+    def named_field(self) -> Iterator[None]:
+        """Let a refusal of what was given name the field of this body instead of the file that a page takes."""
+        try:
+            yield
+        except Refused as refused:
+            if refused.field != "file":
+                raise
+            raise Refused(refused.code, refused.sentence, "csv" if self.csv else "referrals") from refused
 
 
 class BoundBondsIn(BondsIn):
@@ -116,14 +128,9 @@ async def bind_by_hand(call: Writing, body: BoundBondsIn) -> Response:
 
     async def run(tx: Connection) -> BoundOut:
         own = await call.books(tx, body.connection_id)
-        count = await bind_customers(
-            tx,
-            *own,
-            body.bonds(),
-            reason=body.reason,
-            actor=call.actor,
-            now=int(call.now.timestamp()),
-        )
+        told = {"reason": body.reason, "actor": call.actor}
+        with body.named_field():
+            count = await bind_customers(tx, *own, body.bonds(), **told, now=int(call.now.timestamp()))
         return BoundOut(bound=count)
 
     return await call.write(200, run)
@@ -134,7 +141,8 @@ async def preview_bind_by_hand(call: Reading, body: BondsIn) -> MoneyPreviewOut:
     """What binding these customers would do to rewards; nothing is written."""
     async with call.transaction() as tx:
         own = await call.books(tx, body.connection_id)
-        found = await preview_binding(tx, *own, body.bonds(), now=int(call.now.timestamp()))
+        with body.named_field():
+            found = await preview_binding(tx, *own, body.bonds(), now=int(call.now.timestamp()))
     return present_preview(found)
 
 
