@@ -4,6 +4,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from refref.core.catalog import Coupon, Price, Product
+from refref.db import catalog
+
 RunWeb = Callable[..., None]
 
 
@@ -39,6 +42,41 @@ def test_participants_and_groups_are_offered(with_web: RunWeb) -> None:
             answer = await web.browser.get(f"{address}?{given}")
             assert picks(answer.text) == found, given
         assert (await web.browser.get("/programs/prg_nothing/people")).status_code == 404
+
+    with_web(scenario)
+
+
+def test_a_condition_is_compared_with_what_there_is(with_web: RunWeb) -> None:
+    async def scenario(web: Any) -> None:
+        program_id, participant_id = await shop(web)
+        await web.api.put(f"/v1/participants/{participant_id}/profile", json={"groups": ["gold"]})
+        own = (web.organization_id, (await web.api.get("/v1/connections")).json()["data"][0]["connection_id"])
+        async with web.database.tenant(web.organization_id) as tx:
+            items = [
+                Product("prod_course", "Sample Course", 1),
+                Price("price_course", "prod_course", "usd", 1, 950, interval="month"),
+                Coupon("SPRING", "Sample Spring", 1),
+            ]
+            await catalog.store_items(tx, *own, items)
+        await web.sign_in()
+        for field, found in {
+            "sale.products": ["prod_course"],
+            "sale.subscription_plan": ["prod_course"],
+            "sale.prices": ["price_course"],
+            "sale.coupons": ["SPRING"],
+            "participant.id": [participant_id],
+            "participant.groups": ["gold"],
+        }.items():
+            given = {"condition.rows.3.field": field, "condition.rows.3.value": "x", "search": ""}
+            answer = await web.browser.get(f"/programs/{program_id}/values", params=given)
+            assert picks(answer.text) == found, field
+            answer = await web.browser.get(f"/programs/{program_id}/values", params={**given, "search": "nothing"})
+            assert picks(answer.text) == [], field
+        rule = (await web.browser.get(f"/programs/{program_id}/draft/rules/1")).text
+        assert re.findall(r'value="([a-z.]+)" data-kind="[a-z]+" data-finds', rule)[:6] == [
+            *("sale.products", "sale.prices", "sale.coupons", "sale.subscription_plan"),
+            *("participant.id", "participant.groups"),
+        ]
 
     with_web(scenario)
 

@@ -192,6 +192,7 @@ _PAGES: Mapping[tuple[str, str], str] = {
     ("GET", "/programs/{program_id}/draft/{section}"): VIEWER,
     ("POST", "/programs/{program_id}/draft/{section}"): ADMIN,
     ("GET", "/programs/{program_id}/people"): VIEWER,
+    ("GET", "/programs/{program_id}/values"): VIEWER,
     ("GET", "/condition"): VIEWER,
     ("GET", "/catalog/choices"): VIEWER,
     ("GET", "/simulator"): VIEWER,

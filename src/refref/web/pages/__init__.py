@@ -18,6 +18,7 @@ from refref.web.pages import (
     builder_people,
     builder_rules,
     builder_settings,
+    builder_values,
     builder_wizard,
     customers,
     doctor,
@@ -58,6 +59,7 @@ _MODULES = (
     builder_events,
     builder_custom,
     builder_people,
+    builder_values,
     builder_rules,
     builder_settings,  # after those whose paths are longer
     builder_history,

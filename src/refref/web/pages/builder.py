@@ -159,7 +159,7 @@ async def choices(request: Request, viewer: OnConnection) -> Response:
         found = await catalog.search_catalog(
             tx, viewer.organization_id, viewer.connection_id, given.get("search", "")[:200], limit=MOST_CHOICES
         )
-    return render(request, "builder_choices.html", viewer, found=found, kind=given.get("kind", "products"))
+    return render(request, "builder_choices.html", viewer, found=found, kind=given.get("kind", "products"), only="")
 
 
 async def _choose_existing(tx: Connection, viewer: Connected, program_id: str, form: Mapping[str, str]) -> int | None:

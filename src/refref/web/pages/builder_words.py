@@ -143,6 +143,15 @@ CHECKS: dict[str, Check] = {
         "Coupon site", "Most of the participant’s customers come by promotion code, without a click.", "off"
     ),
 }
+# The fields of conditions whose values can be chosen, and from what.
+FOUND_BY: dict[str, str] = {
+    "sale.products": "products",
+    "sale.subscription_plan": "products",
+    "sale.prices": "prices",
+    "sale.coupons": "coupons",
+    "participant.id": "participants",
+    "participant.groups": "groups",
+}
 STEPS: dict[str, str] = {
     "payment": "a payment",
     "payment_refunded": "a payment, refunded ten days later,",

@@ -26,13 +26,18 @@
     row.querySelector("[data-value]").hidden = kind === "" || wanted === "none";
     const value = row.querySelector("[data-value] input");
     value.type = wanted === "instant" ? "datetime-local" : "text";
+    const finder = row.querySelector("[data-find]");
+    finder.hidden = !("finds" in chosen.dataset) || !wanted.startsWith("text");
+    finder.parentElement.dataset.picker = wanted === "texts" ? "many" : "one";
     value.placeholder = kind === "amounts" ? "50.00 USD, 45.00 EUR" : wanted === "texts" ? "Several, with commas" : "Value";
   };
   const fitRows = () => document.querySelectorAll(".condition-row").forEach(fitRow);
   fitRows();
   document.addEventListener("change", (event) => {
     const row = event.target.closest && event.target.closest(".condition-row");
-    if (row) fitRow(row);
+    if (!row) return;
+    if (event.target.matches("[data-field]")) row.querySelector("[data-find]").open = false;
+    fitRow(row);
   });
 
   // One more row like the last one, empty and with the next number.
