@@ -93,15 +93,16 @@ def found_in(world: World, customer: Customer, bond: Bond) -> set[str]:
     found = set()
     if address(person.email) and address(person.email) == address(customer.email):
         found.add("self_email")
+    is_same = "self_email" in found  # then neither the domain nor a card says anything more
     domain = domain_of(customer.email)
-    if domain and domain == domain_of(person.email) and domain not in PUBLIC_MAIL:
+    if domain and domain == domain_of(person.email) and domain not in PUBLIC_MAIL and not is_same:
         found.add("self_domain")
     if domain in DISPOSABLE:
         found.add("disposable_email")
     if customer.ip and customer.ip == person.ip:
         found.add("self_ip")
     theirs = [one for one in world.customers if not one.is_guest and address(one.email) == address(person.email)]
-    if address(person.email) and any(cards_of(one) & cards_of(customer) for one in theirs):
+    if address(person.email) and not is_same and any(cards_of(one) & cards_of(customer) for one in theirs):
         found.add("self_card")
     return found
 

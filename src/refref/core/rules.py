@@ -175,6 +175,8 @@ def _judge_event(compiled: CompiledEvent, situation: Situation, standing: Standi
     if compiled.keep is not None and _lacks_lines(situation):
         return Met("lines_missing")
     chosen = _places(compiled.keep, situation, None) if compiled.keep is not None and situation.sale else None
+    if chosen and len(chosen) == len(situation.lines) and not (event.products or event.excluded_products):
+        chosen = None  # nothing was left out: shipping counts as it does without such an event
     base = situation.base_of_lines(chosen)
     if event.kind == "upgrade" and base <= 0:
         return NOT_MET
