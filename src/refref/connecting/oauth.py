@@ -9,10 +9,9 @@ from refref.flows.connect_oauth import SCOPES, ConnectedAccount, begin_oauth, co
 from refref.settings import StripePlatform
 from refref.stripe.errors import StripeFailure
 from refref.stripe.oauth import authorize_url, exchange_code
-from refref.stripe.readers import REGISTRY
+from refref.stripe.readers import READ_TYPES
 
 CALLBACK = "/integrations/stripe/callback"
-STORED_TYPES = frozenset(name for name, row in REGISTRY.items() if row.object_name is not None)
 
 
 async def send_to_stripe(
@@ -62,7 +61,7 @@ async def take_back(
             acting.organization_id,
             account,
             name=f"Stripe {told.stripe_account_id}",
-            stored_types=STORED_TYPES,
+            stored_types=READ_TYPES,
             actor=acting.actor,
             now=acting.now,
         )

@@ -11,14 +11,13 @@ import msgspec
 
 from refref.core.periods import DAY_S
 from refref.db import history, inbox
-from refref.db.bodies import compress
 from refref.db.connections import StripeConnection
 from refref.db.history import Gap, HistoryRun
-from refref.db.inbox import Arrival, State
+from refref.db.inbox import Arrival
 from refref.db.pool import Connection
+from refref.flows.arrivals import arrival_of, strange_to
 from refref.stripe.envelope import EventRefused, parse_event_head
 from refref.stripe.listing import Row, created_of
-from refref.stripe.readers import REGISTRY
 
 KEPT_S = 30 * DAY_S
 # A span that begins later follows what was read within the last 30 days (flows.readings.OVERLAP is the difference), so
@@ -28,7 +27,6 @@ _YEAR_S = 365 * DAY_S
 # What may change, or be known of, at any time after it was made; of a payment, within a year.
 _WHOLE = frozenset({"customers", "subscriptions", "refunds", "disputes", "credit_notes"})
 _OF_A_YEAR = frozenset({"invoices", "sessions", "payment_intents", "charges"})
-_READ_TYPES = frozenset(name for name, event in REGISTRY.items() if event.object_name is not None)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -91,23 +89,5 @@ def _arrival(connection: StripeConnection, row: Row) -> Arrival | None:
         head = parse_event_head(body)
     except EventRefused:
         return None
-    state: State = "accepted" if head.type in _READ_TYPES else "ignored"
-    reason = None
-    if head.livemode != (connection.mode == "live"):
-        state, reason = "quarantined", "livemode_mismatch"
-    elif head.account is not None and head.account != connection.stripe_account_id:
-        state, reason = "quarantined", "unknown_account"
-    return Arrival(
-        organization_id=connection.organization_id,
-        connection_id=connection.connection_id,
-        stripe_event_id=head.id,
-        type=head.type,
-        object_id=head.data_object_id or "",
-        api_version=head.api_version,
-        livemode=head.livemode,
-        state=state,
-        reason=reason,
-        source="poll",
-        created_at=head.created,
-        body=compress(body),
-    )
+    strange = strange_to(head, connection.mode, connection.stripe_account_id)
+    return arrival_of(connection.organization_id, connection.connection_id, head, body, source="poll", strange=strange)

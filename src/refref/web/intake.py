@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from refref.db.bodies import compress
 from refref.db.failures import UNREACHABLE
-from refref.db.inbox import Arrival, State
 from refref.db.pool import Database
 from refref.db.webhook_paths import SealedSecret, WebhookPath, find_webhook_path
-from refref.stripe.envelope import EventHead, EventRefused, parse_event_head
+from refref.flows.arrivals import arrival_of, strange_to
+from refref.stripe.envelope import EventRefused, parse_event_head
 from refref.stripe.signature import SignatureRefused, verify
 from refref.vault import Place, Sealed, Vault, VaultError
 from refref.web.group_commit import GroupCommit, NotStored
@@ -33,7 +32,7 @@ from refref.web.intake_answers import (
     Answer,
     respond,
 )
-from refref.web.platform_intake import PLATFORM_PREFIX, STORED_TYPES, TOLERANCE_S, PlatformIntake
+from refref.web.platform_intake import PLATFORM_PREFIX, TOLERANCE_S, PlatformIntake
 from refref.web.refused_deliveries import RefusedDeliveries
 
 if TYPE_CHECKING:
@@ -109,8 +108,11 @@ class Intake:
                 await self._refused.note(route.path.organization_id, connection_id, refusal.code, self._clock())
                 raise
             head = parse_event_head(body)
-            arrival = _arrival(route.path, head, body)
-            await self._commits.store(arrival)
+            path = route.path
+            strange = strange_to(head, path.mode, path.stripe_account_id)
+            await self._commits.store(
+                arrival_of(path.organization_id, path.connection_id, head, body, source="webhook", strange=strange)
+            )
         except (SignatureRefused, EventRefused) as refusal:
             return Answer(400, refusal.code, refusal.sentence)
         except _NOT_STORED:
@@ -118,7 +120,7 @@ class Intake:
         except VaultError as error:  # REFREF_MASTER_KEY is another one: the operator's to mend, Stripe's to wait for
             log.error("secret unreadable", reason=str(error))
             return UNREADABLE_SECRET
-        return WRONG_MODE if arrival.reason == "livemode_mismatch" else RECEIVED
+        return WRONG_MODE if strange == "livemode_mismatch" else RECEIVED
 
     async def _verify(self, connection_id: str, route: _Route, signature: bytes | None, body: bytes) -> None:
         now = self._clock()
@@ -181,29 +183,6 @@ class Intake:
 
 def _valid(route: _Route, now: float) -> list[bytes]:
     return [secret for secret, expires_at in route.secrets if expires_at is None or now < expires_at]
-
-
-def _arrival(path: WebhookPath, head: EventHead, body: bytes) -> Arrival:
-    state: State = "accepted" if head.type in STORED_TYPES else "ignored"
-    reason = None
-    if head.livemode != (path.mode == "live"):
-        state, reason = "quarantined", "livemode_mismatch"
-    elif head.account is not None and head.account != path.stripe_account_id:
-        state, reason = "quarantined", "unknown_account"
-    return Arrival(
-        organization_id=path.organization_id,
-        connection_id=path.connection_id,
-        stripe_event_id=head.id,
-        type=head.type,
-        object_id=head.data_object_id or "",
-        api_version=head.api_version,
-        livemode=head.livemode,
-        state=state,
-        reason=reason,
-        source="webhook",
-        created_at=head.created,
-        body=compress(body),
-    )
 
 
 async def _read_body(receive: Receive) -> bytes | None:

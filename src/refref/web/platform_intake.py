@@ -14,13 +14,11 @@ from datetime import UTC, datetime
 import structlog
 
 from refref.db import connection_health, platform
-from refref.db.bodies import compress
 from refref.db.failures import UNREACHABLE
-from refref.db.inbox import Arrival
 from refref.db.pool import Database
+from refref.flows.arrivals import arrival_of
 from refref.flows.connect_oauth import DEAUTHORIZED
 from refref.stripe.envelope import EventHead, EventRefused, parse_event_head
-from refref.stripe.readers import REGISTRY
 from refref.stripe.signature import SignatureRefused, verify
 from refref.vault import Vault
 from refref.web.group_commit import GroupCommit, NotStored
@@ -28,7 +26,6 @@ from refref.web.intake_answers import RECEIVED, UNKNOWN, UNREACHABLE_DATABASE, W
 
 PLATFORM_PREFIX = "platform-"
 TOLERANCE_S = 300
-STORED_TYPES = frozenset(name for name, event in REGISTRY.items() if event.object_name is not None)
 _FRESH_S = 5.0
 _MOST_ACCOUNTS = 10_000
 
@@ -58,7 +55,7 @@ class PlatformIntake:
             head = parse_event_head(body)
             if head.livemode and mode == "test":  # secrets of test mode are kept with less care than live books need
                 return WRONG_MODE
-            await self._store(head, compress(body))
+            await self._store(head, body)
         except (SignatureRefused, EventRefused) as refusal:
             return Answer(400, refusal.code, refusal.sentence)
         except _NOT_STORED:
@@ -70,11 +67,11 @@ class PlatformIntake:
         owners = await self._owners_of(account, mode)
         if not owners:
             async with self._database.reference() as tx:
-                owners = await platform.keep_stray_event(tx, _arrival("", "", head, body), account)
+                owners = await platform.keep_stray_event(tx, arrival_of("", "", head, body, source="webhook"), account)
         if not owners:
             log.warning("event of an account that nobody has connected", type=head.type, mode=mode)
         for organization_id, connection_id in owners:
-            await self._commits.store(_arrival(organization_id, connection_id, head, body))
+            await self._commits.store(arrival_of(organization_id, connection_id, head, body, source="webhook"))
             if head.type == DEAUTHORIZED:
                 async with self._database.tenant(organization_id) as tx:  # the watch asks Stripe whether it is so
                     await connection_health.update_check_at(tx, organization_id, connection_id, datetime.now(UTC))
@@ -89,20 +86,3 @@ class PlatformIntake:
             self._owners.clear()
         self._owners[account, mode] = (time.monotonic(), owners)
         return owners
-
-
-def _arrival(organization_id: str, connection_id: str, head: EventHead, body: bytes) -> Arrival:
-    return Arrival(
-        organization_id=organization_id,
-        connection_id=connection_id,
-        stripe_event_id=head.id,
-        type=head.type,
-        object_id=head.data_object_id or "",
-        api_version=head.api_version,
-        livemode=head.livemode,
-        state="accepted" if head.type in STORED_TYPES else "ignored",
-        reason=None,
-        source="webhook",
-        created_at=head.created,
-        body=body,
-    )

@@ -1,6 +1,7 @@
 """Readers: Stripe event -> facts, in every payload shape from 2020-08-27 on. Probes keys, never asks the version."""
 
 from refref.stripe.readers.registry import (
+    READ_TYPES,
     REGISTRY,
     EventGroup,
     EventType,
@@ -11,6 +12,7 @@ from refref.stripe.readers.registry import (
 from refref.stripe.reading import Need, NeedKind, Reading, UnreadableEvent
 
 __all__ = [
+    "READ_TYPES",
     "REGISTRY",
     "EventGroup",
     "EventType",

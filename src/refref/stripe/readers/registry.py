@@ -164,6 +164,8 @@ def _rows() -> Iterable[EventType]:
 
 
 REGISTRY: Mapping[str, EventType] = MappingProxyType({row.name: row for row in _rows()})
+# Of these facts are read; all others are answered and let be.
+READ_TYPES = frozenset(name for name, row in REGISTRY.items() if row.object_name is not None)
 
 # Groups that the books and pages of a connection need; PAYOUTS and CONNECTION are for Stripe Connect.
 BOOK_GROUPS = (
