@@ -25,8 +25,8 @@ class OpenNeed:
 async def ask(
     tx: Connection, organization_id: str, connection_id: str, needs: Sequence[OpenNeed], delay_s: int | None
 ) -> None:
-    """Note needs that have no answer as new as they are, due in `delay_s` seconds (an event may answer them first); with
-    None they sleep until `update_awake`."""
+    """Note needs that have no answer as new as they are, due in `delay_s` seconds (an event may answer them first).
+    With None they sleep until `update_awake`."""
     if not needs:
         return
     await tx.execute(
@@ -140,6 +140,20 @@ async def postpone(
         need.kind,
         need.stripe_id,
         sentence[:1000],
+        pause_s,
+    )
+
+
+async def update_put_off(tx: Connection, organization_id: str, connection_id: str, sentence: str, pause_s: int) -> None:
+    """Ask everything that is due in `pause_s` seconds only, and say why."""
+    await tx.execute(
+        """
+        update open_need set attempts = attempts + 1, error = $3, due_at = now() + make_interval(secs => $4)
+        where organization_id = $1 and connection_id = $2 and due_at <= now()
+        """,
+        organization_id,
+        connection_id,
+        sentence,
         pause_s,
     )
 

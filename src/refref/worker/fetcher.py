@@ -22,7 +22,7 @@ from refref.stripe.errors import FailureClass, StripeFailure
 from refref.stripe.listing import LONGEST_PAUSE_S, TokenBucket
 from refref.stripe.readers import Need, NeedKind, UnreadableEvent, read_document
 from refref.vault import Vault
-from refref.worker.gateways import gateway_of
+from refref.worker.gateways import NO_KEY, gateway_of
 from refref.worker.pace import Pace
 
 BATCH = 20
@@ -42,6 +42,7 @@ async def fetch_due(database: Database, vault: Vault, now: Callable[[], int], pa
             gateway = await gateway_of(tx, vault, organization_id, connection_id)
             known = await connections.connection_by_id(tx, organization_id, connection_id)
             if gateway is None or known is None:
+                await needs.update_put_off(tx, organization_id, connection_id, NO_KEY, _LONG_PAUSE_S)
                 continue
             bucket = None if pace is None else pace.bucket_of(known)
             asked += len(batch)

@@ -10,6 +10,8 @@ from refref.db.pool import Connection
 from refref.stripe.client import StripeGateway
 from refref.vault import Vault
 
+NO_KEY = "There is no Stripe key that opens; connect the account again."
+
 log = structlog.get_logger("refref.worker")
 
 

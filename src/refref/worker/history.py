@@ -33,7 +33,7 @@ from refref.stripe.listing import (
     wholly,
 )
 from refref.vault import Vault
-from refref.worker.gateways import gateway_of
+from refref.worker.gateways import NO_KEY, gateway_of
 from refref.worker.pace import Pace
 
 TURN_S = 20.0  # then another connection's reading has its turn
@@ -42,7 +42,6 @@ NIGHTLY_BEHIND = timedelta(minutes=10)  # what is younger may still be on its wa
 _LONGEST_PAUSE_S = 3600
 _MOST_FAULTS = 8  # of our own, in a row
 _WAITS = (FailureClass.AUTH, FailureClass.PERMISSION)  # for a person, who gives another key
-_NO_KEY = "There is no Stripe key that opens; connect the account again."
 
 log = structlog.get_logger("refref.history")
 
@@ -120,7 +119,7 @@ async def work_on(
         connection = await connections.connection_by_id(tx, organization_id, run.connection_id)
         gateway = await gateway_of(tx, vault, organization_id, run.connection_id)
         if connection is None or gateway is None:
-            await history.postpone(tx, run, _NO_KEY, _LONGEST_PAUSE_S)
+            await history.postpone(tx, run, NO_KEY, _LONGEST_PAUSE_S)
             return True
     ahead = connection.clock_ahead_s
     reader = pace.reader_of(gateway, connection)
