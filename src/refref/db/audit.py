@@ -21,6 +21,29 @@ class AuditEntry:
     details: str  # JSON
 
 
+async def record_all(
+    tx: Connection,
+    organization_id: str,
+    entries: Sequence[tuple[str, str, Mapping[str, str | int | bool | None]]],
+    *,
+    at: datetime,
+    actor: str,
+) -> None:
+    """Add an entry for each (action, subject, details), as `record` does."""
+    await tx.execute(
+        "insert into audit_log (organization_id, audit_id, at, actor, action, subject, details)"
+        " select $1, e.audit_id, $2, $3, e.action, e.subject, e.details::jsonb"
+        " from unnest($4::text[], $5::text[], $6::text[], $7::text[]) as e (audit_id, action, subject, details)",
+        organization_id,
+        at,
+        actor,
+        [new_id("audit") for _ in entries],
+        [action for action, _, _ in entries],
+        [subject for _, subject, _ in entries],
+        [json.dumps(details) for _, _, details in entries],
+    )
+
+
 async def record(
     tx: Connection,
     organization_id: str,

@@ -15,11 +15,14 @@ async def customers_named(
     out where an address names others, too."""
     rows = await tx.fetch(
         """
-        select n.name, array_agg(distinct c.stripe_customer_id order by c.stripe_customer_id)
-        from unnest($3::text[]) as n (name)
-        join customer c on c.organization_id = $1 and c.connection_id = $2
-             and (c.stripe_customer_id = n.name or lower(c.email) = n.name and not c.is_deleted)
-        group by n.name
+        select name, array_agg(distinct stripe_customer_id order by stripe_customer_id) from (
+          select stripe_customer_id as name, stripe_customer_id from customer
+          where organization_id = $1 and connection_id = $2 and stripe_customer_id = any ($3)
+          union all
+          select lower(email), stripe_customer_id from customer
+          where organization_id = $1 and connection_id = $2 and lower(email) = any ($3) and not is_deleted
+        ) found
+        group by name
         """,
         organization_id,
         connection_id,

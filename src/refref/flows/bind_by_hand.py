@@ -47,10 +47,7 @@ async def bind_customers(
     await lock_books(tx, connection_id)  # nobody else binds or takes back meanwhile
     told = await _told(tx, organization_id, connection_id, given, reason, actor, there)
     await store_told(tx, organization_id, connection_id, told, there)
-    for item in told:
-        action = "referral.bound" if isinstance(item, ToldReferral) else "referral.undone"
-        details = {"code": item.code, "reason": reason, "connection_id": connection_id}
-        await _note(tx, organization_id, action, item.stripe_customer_id, details, actor, now)
+    await _note(tx, organization_id, connection_id, told, reason, actor, now)
     return len(given)
 
 
@@ -84,8 +81,7 @@ async def undo_binding(
     await lock_books(tx, connection_id)
     told = await _undoings(tx, organization_id, connection_id, customer, code, reason, actor, there)
     await store_told(tx, organization_id, connection_id, told, there)
-    details = {"code": code, "reason": reason, "connection_id": connection_id}
-    await _note(tx, organization_id, "referral.undone", told[0].stripe_customer_id, details, actor, now)
+    await _note(tx, organization_id, connection_id, told[:1], reason, actor, now)
 
 
 async def preview_undoing(
@@ -110,10 +106,17 @@ def checked_reason(reason: str) -> str:
 
 
 async def _note(
-    tx: Connection, organization_id: str, action: str, subject: str, details: dict[str, str], actor: str, now: int
+    tx: Connection, organization_id: str, connection_id: str, told: Sequence[Told], reason: str, actor: str, now: int
 ) -> None:
-    at = datetime.fromtimestamp(now, UTC)
-    await audit.record(tx, organization_id, at=at, actor=actor, action=action, subject=subject, details=details)
+    entries = [
+        (
+            "referral.bound" if isinstance(item, ToldReferral) else "referral.undone",
+            item.stripe_customer_id,
+            {"code": item.code, "reason": reason, "connection_id": connection_id},
+        )
+        for item in told
+    ]
+    await audit.record_all(tx, organization_id, entries, at=datetime.fromtimestamp(now, UTC), actor=actor)
 
 
 async def _told(
