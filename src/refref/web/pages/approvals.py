@@ -13,13 +13,12 @@ from refref.core.refusals import Refused
 from refref.db import programs, reports
 from refref.db import reviews as review_rows
 from refref.db.pool import Connection
-from refref.db.programs import Program
 from refref.db.reports import Page, ReviewRow, RewardRow
 from refref.flows import reviews as flows
 from refref.web.money_format import decimal_text
 from refref.web.pages import words
 from refref.web.pages.exports import Cell, csv_response
-from refref.web.pages.lists import Choice, Listing, Select, asked
+from refref.web.pages.lists import Choice, Listing, Select, asked, select_of_programs
 from refref.web.pages.rendering import render, with_query
 from refref.web.pages.viewer import Connected, OnConnection, form_of, one_of
 
@@ -157,7 +156,7 @@ async def _approvals_page(
         )
     selects = [
         Select("hold", "Why", "Any reason", [Choice(hold, title) for hold, title in words.HOLD_TITLES.items()]),
-        *_program_select(known, values),
+        *select_of_programs(known, values),
     ]
     listing = Listing(
         path="/approvals",
@@ -193,7 +192,7 @@ async def _decided_page(request: Request, viewer: Connected, refused: Refused | 
     listing = Listing(
         path="/approvals/decided",
         values=values,
-        selects=[Select("verdict", "Verdict", "Any verdict", verdicts), *_program_select(known, values)],
+        selects=[Select("verdict", "Verdict", "Any verdict", verdicts), *select_of_programs(known, values)],
         search_label="Payment, customer or reason",
         cursor=cursor,
         next_cursor=page.next_cursor,
@@ -202,13 +201,6 @@ async def _decided_page(request: Request, viewer: Connected, refused: Refused | 
     return render(
         request, "approvals_decided.html", viewer, status_code=status_code, page=page, listing=listing, refused=refused
     )
-
-
-def _program_select(known: list[Program], values: dict[str, str]) -> list[Select]:
-    if len(known) < 2 and not values["program"]:
-        return []
-    choices = [Choice(program.program_id, program.name) for program in known]
-    return [Select("program", "Program", "Any program", choices)]
 
 
 async def _fetch(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
+from refref.db.programs import Program
 from refref.web.pages.rendering import with_query
 
 
@@ -62,3 +63,11 @@ class Listing:
 def asked(request: Request, *names: str) -> dict[str, str]:
     """The filters of a request by name, empty where nothing was chosen."""
     return {name: request.query_params.get(name, "").strip() for name in names}
+
+
+def select_of_programs(known: Sequence[Program], values: Mapping[str, str]) -> list[Select]:
+    """The filter by program; none where there is nothing to choose."""
+    if len(known) < 2 and not values["program"]:
+        return []
+    choices = [Choice(program.program_id, program.name) for program in known]
+    return [Select("program", "Program", "Any program", choices)]

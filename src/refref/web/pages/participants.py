@@ -15,7 +15,7 @@ from refref.flows import participants as flows
 from refref.flows.profiles import set_profile
 from refref.web.money_format import decimal_text
 from refref.web.pages.exports import Cell, csv_response
-from refref.web.pages.lists import Choice, Listing, Select, asked
+from refref.web.pages.lists import Choice, Listing, Select, asked, select_of_programs
 from refref.web.pages.rendering import render
 from refref.web.pages.viewer import Connected, OnConnection, PageNotFound, form_of, one_of
 
@@ -33,14 +33,11 @@ async def participants(request: Request, viewer: OnConnection) -> Response:
     async with viewer.transaction() as tx:
         page = await _fetch(tx, viewer, values, cursor, 50)
         known = await programs.programs(tx, viewer.organization_id, connection_id=viewer.connection_id)
-    selects = [Select("status", "Status", "Any status", [Choice(status, status.capitalize()) for status in STATUSES])]
-    if len(known) > 1 or values["program"]:
-        choices = [Choice(program.program_id, program.name) for program in known]
-        selects.append(Select("program", "Program", "Any program", choices))
+    statuses = [Choice(status, status.capitalize()) for status in STATUSES]
     listing = Listing(
         path="/participants",
         values=values,
-        selects=selects,
+        selects=[Select("status", "Status", "Any status", statuses), *select_of_programs(known, values)],
         search_label="Name, e-mail or code",
         cursor=cursor,
         next_cursor=page.next_cursor,

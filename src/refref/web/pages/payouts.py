@@ -17,7 +17,7 @@ from refref.db.reports import Page, PayoutRow
 from refref.flows import payouts as flows
 from refref.web.money_format import decimal_text
 from refref.web.pages.exports import Cell, csv_response
-from refref.web.pages.lists import Choice, Listing, Select, asked
+from refref.web.pages.lists import Listing, asked, select_of_programs
 from refref.web.pages.rendering import render
 from refref.web.pages.viewer import Connected, OnConnection, PageNotFound, form_of
 
@@ -38,14 +38,10 @@ async def payouts(request: Request, viewer: OnConnection) -> Response:
     async with viewer.transaction() as tx:
         page = await _fetch(tx, viewer, values, cursor, 50)
         known = await programs.programs(tx, viewer.organization_id, connection_id=viewer.connection_id)
-    selects = []
-    if len(known) > 1 or values["program"]:
-        choices = [Choice(program.program_id, program.name) for program in known]
-        selects.append(Select("program", "Program", "Any program", choices))
     listing = Listing(
         path="/payouts",
         values=values,
-        selects=selects,
+        selects=select_of_programs(known, values),
         search_label="Participant, reference, note or payout",
         cursor=cursor,
         next_cursor=page.next_cursor,
