@@ -1,5 +1,7 @@
 """Explanations name the rule, say what happened where nothing was paid, and show amounts as people write them."""
 
+import csv
+import io
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -30,10 +32,10 @@ TERMS: dict[str, Any] = {
 }
 
 
-async def shop(web: Any) -> None:
+async def shop(web: Any, **more: Any) -> None:
     """A referred sign-up, and 100.00 USD twice."""
     connection_id = (await web.connection())["connection_id"]
-    program_id = (await web.program(terms=TERMS, effective_at="2020-01-01T00:00:00Z"))["program_id"]
+    program_id = (await web.program(terms={**TERMS, **more}, effective_at="2020-01-01T00:00:00Z"))["program_id"]
     await web.participant(program_id, refcode="sample", created_at="2020-01-01T00:00:00Z")
     start = int((datetime.now(UTC) - timedelta(days=2)).timestamp())
     facts = [
@@ -111,5 +113,18 @@ def test_a_discount_is_no_amount_of_nothing(with_web: RunWeb) -> None:
         listed = text_of((await web.browser.get("/rewards")).text)
         assert "a discount to the customer" in listed
         assert " 0.00 USD" not in listed
+        rows = list(csv.DictReader(io.StringIO((await web.browser.get("/rewards.csv")).text.lstrip("\ufeff"))))
+        assert {row["kind"]: row["beneficiary_id"] for row in rows}["discount"] == "cus_1"
+
+    with_web(scenario)
+
+
+def test_a_discount_waits_for_approval_as_what_it_is(with_web: RunWeb) -> None:
+    async def scenario(web: Any) -> None:
+        await shop(web, approval="manual")
+        await web.sign_in()
+        page = (await web.browser.get("/approvals")).text
+        assert "a discount to the customer" in text_of(page)
+        assert 'aria-label="A discount for the customer, in_1"' in page
 
     with_web(scenario)

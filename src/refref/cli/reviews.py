@@ -66,7 +66,9 @@ def list_approvals(
 def _line(row: RewardRow) -> tuple[str, ...]:
     from refref.core.money import format_amount
 
-    amount, customer = format_amount(row.amount_minor, row.currency), row.referee_email or row.referee_id
+    is_money = row.kind in ("commission", "credit")
+    amount = format_amount(row.amount_minor, row.currency) if is_money else f"a {row.kind}"
+    customer = row.referee_email or row.referee_id
     why = ", ".join((*row.holds, *row.flags))
     return row.reward_id, amount, row.participant_name, customer, row.payment_key, why
 

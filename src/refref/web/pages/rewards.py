@@ -37,6 +37,8 @@ _HEADER = (
     "terms_version",
     "paid_at",
     "hold_until",
+    "kind",
+    "beneficiary_id",
 )
 
 
@@ -120,4 +122,6 @@ def _cells(row: RewardRow) -> list[Cell]:
         row.terms_version,
         row.occurred_at,
         row.hold_until,
+        row.kind,
+        row.beneficiary_id,
     ]
