@@ -69,19 +69,26 @@ async def code_owners(
         return {}, {}
     rows = await tx.fetch(
         """
-        select k.key, p.participant_id, p.program_id, p.email,
+        select asked.key, p.participant_id, p.program_id, p.email,
                least(k.deactivated_at, ceil(extract(epoch from p.paused_at))::bigint) as deactivated_at
-        from (
-          select c.code as key, c.participant_id, ceil(extract(epoch from c.deactivated_at))::bigint as deactivated_at
+        from unnest($3::text[]) as asked (key)
+        cross join lateral (  -- key by key: a join may read all codes, participants and referrals
+          select c.participant_id, ceil(extract(epoch from c.deactivated_at))::bigint as deactivated_at
           from participant_code c
-          where c.organization_id = $1 and c.connection_id = $2 and c.code = any ($3)
+          where c.organization_id = $1 and c.connection_id = $2 and c.code = asked.key
           union all
-          select i.key, i.key, null from unnest($3::text[]) as i (key) where i.key like 'ptc\\_%'
+          select asked.key, null where asked.key like 'ptc\\_%'
           union all
-          select r.referral_id, r.participant_id, null from referral r
-          where r.organization_id = $1 and r.connection_id = $2 and r.referral_id = any ($3) and r.status <> 'undone'
+          select r.participant_id, null from referral r
+          where asked.key like 'rfl\\_%' and r.organization_id = $1 and r.referral_id = asked.key
+            and r.connection_id || '' = $2  -- no use for the index by scope, which a new table takes else
+            and r.status <> 'undone'
+          offset 0
         ) k
-        join participant p on p.organization_id = $1 and p.participant_id = k.participant_id and p.connection_id = $2
+        cross join lateral (
+          select * from participant where organization_id = $1 and participant_id = k.participant_id offset 0
+        ) p
+        where p.connection_id = $2
         """,
         organization_id,
         connection_id,
