@@ -32,7 +32,8 @@ def test_the_bank_asks_and_is_answered(shop: Shop) -> None:
     )
     url = f"{shop.url}/authenticate/{intent.id}"
     page = httpx.get(url).text
-    assert httpx.post(url, data={"do": "pass"}).status_code == 403
+    for token in ({}, {"token": "another"}, {"token": "señal"}):
+        assert httpx.post(url, data={"do": "pass", **token}).status_code == 403
     assert v1.payment_intents.retrieve(intent.id).status == "requires_action"
     done = httpx.post(url, data={"do": "pass", "token": token_of(page)})
     assert "succeeded" in done.text

@@ -8,7 +8,7 @@ import pytest
 from refref.sandbox import Sandbox
 from refref.sandbox.control import Control, control_routes
 from refref.sandbox.deliveries import Deliveries
-from refref.sandbox.pages import local
+from refref.sandbox.safe_pages import is_local
 from refref.sandbox.wire import create_app
 from sandbox.shop import CLOCK_START, KEY, sdk
 from serving import serve
@@ -21,7 +21,7 @@ def server() -> Iterator[tuple[Sandbox, str]]:
     async def post(*_: object) -> int:
         return 200
 
-    url, stop = serve(create_app(sb, keys=[KEY], extra=control_routes(Control(sb, Deliveries(sb, post)), local)))
+    url, stop = serve(create_app(sb, keys=[KEY], extra=control_routes(Control(sb, Deliveries(sb, post)), is_local)))
     yield sb, url
     stop()
 

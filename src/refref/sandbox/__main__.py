@@ -19,7 +19,8 @@ from refref.sandbox.control import Control, control_routes
 from refref.sandbox.deliveries import Deliveries
 from refref.sandbox.errors import StripeError
 from refref.sandbox.gate import AfterHistory
-from refref.sandbox.pages import Pages, local
+from refref.sandbox.pages import Pages
+from refref.sandbox.safe_pages import is_local
 from refref.sandbox.sample import History
 from refref.sandbox.sample_cast import PROMOTERS, Promoter, promoters_of
 from refref.sandbox.sample_plan import CUSTOMERS
@@ -156,7 +157,7 @@ def build(args: argparse.Namespace) -> ASGIApp:
         connections.close()
         sandbox.close()
 
-    extra = [*control_routes(control, local), *Pages(control).routes()]
+    extra = [*control_routes(control, is_local), *Pages(control).routes()]
     return AfterHistory(create_app(sandbox, keys=args.key, extra=extra, lifespan=lifespan), control.arrival)
 
 

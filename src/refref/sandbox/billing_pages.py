@@ -1,20 +1,14 @@
-"""Pages a buyer sees besides Checkout: a payment link, the bank's authentication, a hosted invoice.
+"""Pages a buyer sees besides Checkout: a payment link, the bank's authentication, a hosted invoice."""
 
-Plain HTML without scripts, as the other pages of the sandbox; forms carry a token and are refused from other origins.
-"""
-
-import secrets
 from collections.abc import Sequence
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from refref.sandbox.errors import StripeError
-from refref.sandbox.pages import POLICY, local
 from refref.sandbox.payment_links import FROM_ADDRESS
+from refref.sandbox.safe_pages import SafePages, is_local
 from refref.sandbox.shop_view import money_text
 from refref.sandbox.state import Sandbox
 from refref.sandbox.store import Doc
@@ -24,14 +18,12 @@ STALE = "This form is out of date. Try again."
 CHECKS = (("pass", "Complete authentication"), ("fail", "Fail authentication"))
 
 
-class BillingPages:
+class BillingPages(SafePages):
     """Renders the pages of one sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__()
         self.sb = sandbox
-        self.token = secrets.token_urlsafe(24)
-        folder = Path(__file__).with_name("templates")
-        self._templates = Environment(loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True)
 
     def routes(self) -> list[BaseRoute]:
         """The routes of the pages."""
@@ -53,22 +45,14 @@ class BillingPages:
         cards: bool = False,
         said: str | None = None,
     ) -> Response:
-        text = self._templates.get_template("confirm.html").render(
-            token=self.token, title=title, message=message, rows=rows, buttons=buttons, cards=cards, said=said
+        return self.html(
+            "confirm.html", status, title=title, message=message, rows=rows, buttons=buttons, cards=cards, said=said
         )
-        headers = {"content-security-policy": POLICY, "cache-control": "no-store", "referrer-policy": "same-origin"}
-        return HTMLResponse(text, status, headers)
-
-    async def _form(self, request: Request) -> dict[str, str] | None:
-        """The fields of a form of ours; None when it is not."""
-        form = {k: str(v) for k, v in (await request.form()).items()}
-        trusted = local(request) and secrets.compare_digest(form.pop("token", ""), self.token)
-        return form if trusted else None
 
     async def buy(self, request: Request) -> Response:
         """A payment link opens a new session and goes to its page."""
         link = request.path_params["link"]
-        if not local(request) or not self.sb.has("payment_link", link):
+        if not is_local(request) or not self.sb.has("payment_link", link):
             return self._page("Pay", GONE, 404)
         address = {k: v for k, v in request.query_params.items() if k in FROM_ADDRESS}
         try:
@@ -82,11 +66,11 @@ class BillingPages:
         """The bank asks whether it is really the buyer (3D Secure)."""
         intent = request.path_params["intent"]
         kind = "setup_intent" if intent.startswith("seti_") else "payment_intent"
-        if not local(request) or not self.sb.has(kind, intent):
+        if not is_local(request) or not self.sb.has(kind, intent):
             return self._page("Authentication", GONE, 404)
         ask = "Your bank asks whether this is you. In a sandbox you decide what it finds."
         if request.method == "POST":
-            form = await self._form(request)
+            form = await self.form_of(request)
             if form is None:
                 return self._page("Authentication", ask, 403, buttons=CHECKS, said=STALE)
             try:
@@ -109,11 +93,11 @@ class BillingPages:
         """A hosted invoice, to look at and to pay."""
         address = f"/invoice/{request.path_params['page']}"
         invoice = next((i for i in self.sb.live("invoice") if (i["hosted_invoice_url"] or "").endswith(address)), None)
-        if not local(request) or invoice is None:
+        if not is_local(request) or invoice is None:
             return self._page("Invoice", GONE, 404)
         said = None
         if request.method == "POST":
-            form = await self._form(request)
+            form = await self.form_of(request)
             said = STALE if form is None else self._pay(invoice, form.get("card", "visa"))
         currency = invoice["currency"]
         rows = [(line["description"], money_text(line["amount"], currency)) for line in self.sb.lines_of(invoice)]

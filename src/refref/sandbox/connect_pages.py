@@ -1,23 +1,16 @@
-"""The pages of Connect: onboarding of an account, its Express dashboard, and a merchant's consent to an application.
+"""The pages of Connect: onboarding of an account, its Express dashboard, and a merchant's consent to an application."""
 
-Plain HTML without scripts, as the other pages of the sandbox; forms carry a token and are refused from other origins.
-"""
-
-import secrets
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from refref.sandbox.answers import as_json
 from refref.sandbox.errors import StripeError
 from refref.sandbox.oauth import SCOPES, OAuthRefusal, redirected
-from refref.sandbox.pages import POLICY, local
+from refref.sandbox.safe_pages import SafePages, is_local, static_files
 from refref.sandbox.shop_view import moment, money_text
 from refref.sandbox.state import Sandbox
 from refref.sandbox.store import Doc
@@ -27,14 +20,12 @@ REFERRED = "This form is not from this page. Go back, reload and try again."
 NEW_MERCHANT = "new"
 
 
-class ConnectPages:
+class ConnectPages(SafePages):
     """Renders the pages over all the accounts of the server."""
 
     def __init__(self, home: Sandbox) -> None:
+        super().__init__()
         self.home = home
-        self.token = secrets.token_urlsafe(24)
-        folder = Path(__file__).with_name("templates")
-        self._templates = Environment(loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True)
 
     def routes(self) -> list[BaseRoute]:
         """The routes of the pages."""
@@ -45,30 +36,18 @@ class ConnectPages:
             Route("/express/{token}", self.express, methods=["GET"]),
             Route("/oauth/authorize", self.authorize, methods=both),
             Route("/express/oauth/authorize", self.authorize, methods=both),
-            Mount("/_static", StaticFiles(directory=Path(__file__).with_name("static"))),
+            static_files(),
         ]
-
-    def _html(self, page: str, status: int = 200, **values: Any) -> Response:
-        # Browsers hold the redirect after a form to `form-action`, so the policy leaves it open: it goes to a platform.
-        text = self._templates.get_template(page).render(token=self.token, **values)
-        headers = {"content-security-policy": POLICY, "cache-control": "no-store", "referrer-policy": "same-origin"}
-        return HTMLResponse(text, status, headers)
-
-    async def _form(self, request: Request) -> Mapping[str, str] | None:
-        """The fields of a form of ours; None when it is not."""
-        form = {k: str(v) for k, v in (await request.form()).items()}
-        trusted = local(request) and secrets.compare_digest(form.pop("token", ""), self.token)
-        return {k: v for k, v in form.items() if v} if trusted else None
 
     # onboarding
 
     async def visit(self, request: Request) -> Response:
         """An account link: the first visit opens the onboarding, every other goes back to the platform."""
-        if not local(request):
+        if not is_local(request):
             return Response("Unknown host.", 421)
         found = self.home.visit_link(request.path_params["token"])
         if found is None:
-            return self._html("notice.html", 404, title="Onboarding", message=GONE)
+            return self.html("notice.html", 404, title="Onboarding", message=GONE)
         first, where = found
         self.home.flush()
         return RedirectResponse(f"/onboarding/{where}" if first else where, 303)
@@ -76,13 +55,13 @@ class ConnectPages:
     async def onboard(self, request: Request) -> Response:
         """The form that a partner fills in; it goes back to the platform's return_url, finished or not."""
         kept = self.home.onboarding(request.path_params["session"])
-        if kept is None or not local(request) or not self.home.accounts.has(kept["account"]):
-            return self._html("notice.html", 404, title="Onboarding", message=GONE)
+        if kept is None or not is_local(request) or not self.home.accounts.has(kept["account"]):
+            return self.html("notice.html", 404, title="Onboarding", message=GONE)
         platform = self.home.account(kept["platform"])
         account = self.home.account(kept["account"]).own_account()
         if request.method == "GET":
             return self._onboarding_page(platform, account, None)
-        form = await self._form(request)
+        form = await self.form_of(request)
         if form is None:
             return self._onboarding_page(platform, account, REFERRED, 403)
         if form.get("do") != "later":
@@ -110,7 +89,7 @@ class ConnectPages:
         asked_by = platform.own_account()["business_profile"]["name"] or "the platform"
         person = account.get("individual") or {}
         values = {"email": account["email"], **{k: person.get(k) for k in ("first_name", "last_name")}, **(form or {})}
-        return self._html(
+        return self.html(
             "onboard.html",
             status,
             title="Get paid",
@@ -126,13 +105,13 @@ class ConnectPages:
 
     async def express(self, request: Request) -> Response:
         """What a partner sees of its account: balance, payments received, payouts."""
-        account_id = self.home.use_login_link(request.path_params["token"]) if local(request) else None
+        account_id = self.home.use_login_link(request.path_params["token"]) if is_local(request) else None
         if account_id is None:
-            return self._html("notice.html", 404, title="Express dashboard", message=GONE)
+            return self.html("notice.html", 404, title="Express dashboard", message=GONE)
         self.home.flush()
         sb = self.home.account(account_id)
         balance = sb.balance()
-        return self._html(
+        return self.html(
             "express.html",
             title="Express dashboard",
             account=sb.own_account(),
@@ -152,7 +131,7 @@ class ConnectPages:
 
     async def authorize(self, request: Request) -> Response:
         """A merchant lets an application in, or not; the browser goes back to the platform with a code or an error."""
-        if not local(request):
+        if not is_local(request):
             return Response("Unknown host.", 421)
         asked = dict(request.query_params)
         try:
@@ -168,7 +147,7 @@ class ConnectPages:
             return _denied(target, state, "invalid_scope", f"Invalid scope: {scope}")
         if request.method == "GET":
             return self._consent_page(application, scope, asked, None)
-        form = await self._form(request)
+        form = await self.form_of(request)
         if form is None:
             return self._consent_page(application, scope, asked, REFERRED, 403)
         if form.get("do") != "approve":
@@ -193,7 +172,7 @@ class ConnectPages:
         others = [a.own_account() for a in self.home.accounts.members if a.account_id != platform]
         merchants = [(d["id"], d["business_profile"]["name"] or d["email"] or d["id"]) for d in others
                      if d["type"] == "standard"]  # fmt: skip
-        return self._html(
+        return self.html(
             "authorize.html",
             status,
             title="Connect your account",

@@ -1,53 +1,32 @@
-"""The sample shop's control page and the hosted payment page: plain HTML, no scripts, no outside assets.
-
-Forms carry a token and are refused from other origins; the host must be a loopback name (no DNS rebinding).
-"""
+"""The sample shop's control page and the hosted payment page."""
 
 import re
-import secrets
-from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-from jinja2 import Environment, FileSystemLoader
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from refref.sandbox.control import Control
 from refref.sandbox.errors import StripeError
+from refref.sandbox.safe_pages import SafePages, is_local, static_files
 from refref.sandbox.shop_view import ShopView, listener_url, minor_units, moment, money_text
 from refref.sandbox.store import Doc
 
 Answer = Callable[[Request], Awaitable[Response]]
-LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-POLICY = (
-    "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 STRIPE_ID = re.compile(r"[a-z]+_\w+")
 ARRIVING_SECONDS = 2
 
 
-def local(request: Request) -> bool:
-    """Whether a request is for a loopback name and, if it names an origin, comes from the same place."""
-    host = request.headers.get("host", "")
-    origin = request.headers.get("origin")
-    if urlsplit(f"//{host}").hostname not in LOOPBACK:
-        return False
-    return origin is None or urlsplit(origin).netloc == host
-
-
-class Pages:
+class Pages(SafePages):
     """Renders the pages over the same `Control` the JSON routes use."""
 
     def __init__(self, control: Control) -> None:
+        super().__init__()
         self.control = control
         self.sb = control.sandbox
-        self.token = secrets.token_urlsafe(24)
-        folder = Path(__file__).with_name("templates")
-        self._templates = Environment(loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True)
 
     def routes(self) -> list[BaseRoute]:
         """The routes of the pages."""
@@ -55,34 +34,19 @@ class Pages:
             Route("/", self.shop, methods=["GET"]),
             Route("/_page/{what}", self.act, methods=["POST"]),
             Route("/pay/{session}", self.pay, methods=["GET", "POST"]),
-            Mount("/_static", StaticFiles(directory=Path(__file__).with_name("static"))),
+            static_files(),
         ]
-
-    def _html(self, name: str, status: int = 200, **values: Any) -> Response:
-        text = self._templates.get_template(name).render(token=self.token, **values)
-        headers = {
-            "content-security-policy": POLICY,
-            "cache-control": "no-store",
-            "referrer-policy": "same-origin",
-        }
-        return HTMLResponse(text, status, headers)
-
-    async def _form(self, request: Request) -> Mapping[str, str] | None:
-        """The fields of a form that is ours; None when it is not."""
-        form = {k: str(v) for k, v in (await request.form()).items()}
-        trusted = local(request) and secrets.compare_digest(form.pop("token", ""), self.token)
-        return {k: v for k, v in form.items() if v} if trusted else None
 
     async def shop(self, request: Request) -> Response:
         """The control page."""
-        if not local(request):
+        if not is_local(request):
             return Response("Unknown host.", 421)
         query = request.query_params.get("q", "")
         done = request.query_params.get("done", "")
         view = ShopView(self.sb, query)
         state = self.control.state()
         arriving = state["history"]["of_months"] > 0
-        page = self._html(
+        page = self.html(
             "shop.html",
             title="Sample shop",
             now=moment(self.sb.now),
@@ -102,7 +66,7 @@ class Pages:
 
     async def act(self, request: Request) -> Response:
         """A button of the control page: do it and come back."""
-        form = await self._form(request)
+        form = await self.form_of(request)
         if form is None:
             return Response("This form is not from this page. Go back, reload and try again.", 403)
         back = {"q": form["q"]} if "q" in form else {}
@@ -126,11 +90,11 @@ class Pages:
     async def pay(self, request: Request) -> Response:
         """The hosted payment page of a Checkout Session."""
         session_id = request.path_params["session"]
-        if not local(request) or not self.sb.has("checkout.session", session_id):
+        if not is_local(request) or not self.sb.has("checkout.session", session_id):
             return Response("There is no such payment page.", 404)
         if request.method == "GET":
             return self._pay_page(session_id, None)
-        form = await self._form(request)
+        form = await self.form_of(request)
         if form is None:
             return self._pay_page(session_id, "This form is out of date. Try again.", 403)
         try:
@@ -156,7 +120,7 @@ class Pages:
             {"text": f"{i['quantity']} × {i['description']}", "amount": money_text(i["amount_total"], i["currency"])}
             for i in session.get("_items", [])
         ]
-        return self._html(
+        return self.html(
             "pay.html",
             status,
             title="Pay",
