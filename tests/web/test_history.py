@@ -136,16 +136,21 @@ def test_bad_input_names_the_field_and_the_remedy(with_web: RunWeb) -> None:
         cases = (
             ({"kind": "statement", "month": "March"}, "invalid_month", "month"),
             ({"kind": "statement", "month": "2999-01"}, "invalid_month", "month"),
-            ({"kind": "backfill", "from_at": "2999-01-01T00:00:00Z"}, "invalid_span", "from"),
+            ({"kind": "backfill", "from_at": "2999-01-01T00:00:00Z"}, "invalid_span", "from_at"),
+            ({"kind": "statement", "month": "9999-12"}, "invalid_month", "month"),
             ({"kind": "reconcile", "from_at": "2026-01-01T00:00:00"}, "invalid_span", "from_at"),
             ({"kind": "reconcile", "until_at": "2020-01-01T00:00:00Z", "from_at": "2021-01-01T00:00:00Z"},
-             "invalid_span", "from"),
+             "invalid_span", "from_at"),
         )  # fmt: skip
         for body, code, field in cases:
             refused = await web.api.post("/v1/readings", json=body)
             assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (422, code, field), body
-        for path in ("", "/gaps", "/statement"):
+        for path in ("", "/gaps", "/statement", "/payments", "/movements"):
             answer = await web.api.get(f"/v1/readings/rdg_none{path}")
+            assert (answer.status_code, answer.json()["code"]) == (404, "unknown_reading")
+        asked = await begun(web, kind="reconcile")
+        for path in ("/statement", "/payments", "/movements"):  # a comparison is no statement
+            answer = await web.api.get(f"/v1/readings/{asked['run_id']}{path}")
             assert (answer.status_code, answer.json()["code"]) == (404, "unknown_reading")
 
     with_web(scenario)

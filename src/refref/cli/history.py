@@ -179,7 +179,7 @@ async def _read(here: Installation, made: HistoryRun) -> ReadingView:
     from refref.worker.history import work_on
     from refref.worker.pace import Pace
 
-    vault, pace = Vault(here.settings.master_keys), Pace()
+    vault, pace = Vault(here.settings.master_keys, here.settings.platforms), Pace()
 
     def now() -> int:
         return int(time.time())

@@ -145,7 +145,7 @@ async def _ask(
 ) -> HistoryRun:
     from_at, until_at = span
     if from_at is not None and from_at >= until_at:
-        raise Refused("invalid_span", "The span must begin before it ends, and before now.", "from")
+        raise Refused("invalid_span", "The span must begin before it ends, and before now.", "from_at")
     run_id = new_id("reading")
     made = HistoryRun(organization_id, run_id, connection_id, kind, "waiting", from_at, until_at, actor, now)
     if not await history.insert_run(tx, made, parts):

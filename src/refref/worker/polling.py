@@ -86,11 +86,13 @@ async def _read_events(
     it could not deliver."""
     ends_at = time.monotonic() + turn_s
     kept_from = until_at - KEPT_S
+    # No webhook could bring what is older than the connection: it was not missed.
+    since = 0 if poll.is_intake else int(connection.created_at.timestamp()) + connection.clock_ahead_s
     start = kept_from if poll.cursor_at is None else max(kept_from, poll.cursor_at - OVERLAP_S)
     new = 0
     while start < until_at:
         end = min(start + DAY_S, until_at)
-        new += await _read_span(database, reader, connection, EVENTS, start, end)
+        new += await _read_span(database, reader, connection, EVENTS, start, end, since)
         is_over = end < until_at and time.monotonic() >= ends_at
         next_in_s = INTAKE_EVERY_S if poll.is_intake else CHECK_EVERY_S
         if end < until_at:
@@ -103,7 +105,7 @@ async def _read_events(
     if not poll.is_intake:
         missed_from = max(kept_from, until_at - _MISSED_S)
         new += await _read_span(
-            database, reader, connection, MISSED_EVENTS, missed_from, until_at, most_pages=_MOST_MISSED_PAGES
+            database, reader, connection, MISSED_EVENTS, missed_from, until_at, since, most_pages=_MOST_MISSED_PAGES
         )
     return new
 
@@ -115,13 +117,12 @@ async def _read_span(
     what: StripeList,
     from_at: int,
     until_at: int,
+    since: int,
     *,
     most_pages: int | None = None,
 ) -> int:
-    """Store what lies in a span; returns how many events of it no webhook had brought. Of what is older than the
-    connection none could come so: it is not counted."""
+    """Store what lies in a span; returns how many events made at `since` or later were new."""
     organization_id, connection_id = connection.organization_id, connection.connection_id
-    since = int(connection.created_at.timestamp()) + connection.clock_ahead_s
     new = pages = 0
     after = ""
     while True:

@@ -197,3 +197,11 @@ def test_the_catalogue_cannot_be_read_without_a_key(page: Page, site: SampleSite
     answer = page.request.post(f"{site.url}/history", form={"kind": "catalog", "csrf_token": token or ""})
     assert answer.status == 422
     assert "The connection has no Stripe key: add one." in answer.text()
+
+
+@pytest.mark.parametrize("name", ["payments", "movements"])
+def test_the_tables_of_a_statement_are_those_of_a_statement(page: Page, site: SampleSite, name: str) -> None:
+    found = page.request.get(f"{site.url}/history/rdg_statement/{name}.csv")
+    assert (found.status, len(found.text().splitlines())) == (200, {"payments": 4, "movements": 5}[name])
+    for run_id in ("rdg_none", "rdg_backfill"):
+        assert page.request.get(f"{site.url}/history/{run_id}/{name}.csv").status == 404

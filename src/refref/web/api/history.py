@@ -248,7 +248,7 @@ async def get_statement(call: Reading, run_id: str) -> StatementOut:
     async with call.transaction() as tx:
         found = await readings.statement(tx, call.organization_id, run_id, call.now)
     if found is None:
-        raise Refused("unknown_reading", "There is no statement with this id.", "run_id")
+        raise _no_statement()
     return present_statement(found)
 
 
@@ -258,6 +258,7 @@ async def list_stated_payments(
 ) -> PageOf[StatedPaymentOut]:
     """A statement's payments, each in exactly one class."""
     async with call.transaction() as tx:
+        await _require_statement(call, tx, run_id)
         rows = await statements.payments(tx, call.organization_id, run_id, after=cursor or "", limit=limit + 1)
     return present_rows(rows, limit, StatedPaymentOut.model_validate, lambda row: row.payment_key)
 
@@ -266,6 +267,7 @@ async def list_stated_payments(
 async def list_movements(call: Reading, run_id: str, limit: Limit = 50, cursor: Cursor = None) -> PageOf[MovementOut]:
     """A statement's movements of Stripe's balance, each with the payment behind it."""
     async with call.transaction() as tx:
+        await _require_statement(call, tx, run_id)
         rows = await statements.movements(tx, call.organization_id, run_id, after=cursor or "", limit=limit + 1)
     return present_rows(rows, limit, MovementOut.model_validate, lambda row: row.stripe_id)
 
@@ -301,6 +303,15 @@ async def _start(call: Writing, tx: Connection, connection_id: str, body: Readin
     if body.kind == "statement":
         return await start_statement(tx, *ids, month=body.month or "", actor=call.actor, now=call.now)
     return await start_reconcile(tx, *ids, from_at=body.from_at, until_at=body.until_at, actor=call.actor, now=call.now)
+
+
+async def _require_statement(call: Reading, tx: Connection, run_id: str) -> None:
+    if (await reading_of(tx, call.organization_id, run_id)).kind != "statement":
+        raise _no_statement()
+
+
+def _no_statement() -> Refused:
+    return Refused("unknown_reading", "There is no statement with this id.", "run_id")
 
 
 async def _seen(call: Reading, tx: Connection, run: HistoryRun) -> ReadingOut:

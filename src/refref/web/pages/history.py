@@ -122,6 +122,7 @@ async def resume(request: Request, viewer: OnConnection, run_id: str) -> Respons
 @router.get("/history/{run_id}/payments.csv")
 async def payments_csv(request: Request, viewer: OnConnection, run_id: str) -> Response:
     """Every payment of a statement with its class."""
+    await _require_statement(viewer, run_id)
 
     async def fetch(tx: Connection, cursor: str | None, limit: int) -> Page[StatedPayment]:
         rows = await statements.payments(tx, viewer.organization_id, run_id, after=cursor or "", limit=limit)
@@ -133,12 +134,20 @@ async def payments_csv(request: Request, viewer: OnConnection, run_id: str) -> R
 @router.get("/history/{run_id}/movements.csv")
 async def movements_csv(request: Request, viewer: OnConnection, run_id: str) -> Response:
     """Every movement of Stripe's balance in a statement with the payment behind it."""
+    await _require_statement(viewer, run_id)
 
     async def fetch(tx: Connection, cursor: str | None, limit: int) -> Page[Movement]:
         rows = await statements.movements(tx, viewer.organization_id, run_id, after=cursor or "", limit=limit)
         return Page(tuple(rows), rows[-1].stripe_id if len(rows) == limit else None)
 
     return csv_response(viewer, "statement-movements", _MOVEMENTS_HEADER, fetch, _movement_cells)
+
+
+async def _require_statement(viewer: Connected, run_id: str) -> None:
+    async with viewer.transaction() as tx:
+        found = await history.run_by_id(tx, viewer.organization_id, run_id)
+    if found is None or found.kind != "statement" or found.connection_id != viewer.connection_id:
+        raise PageNotFound("statement")
 
 
 async def _start(tx: Connection, viewer: Connected, kind: str, begins: str, month: str) -> HistoryRun:
