@@ -1,9 +1,14 @@
 """How PostgreSQL answers the doctor and “Why not?” among many events: by indexes, not by reading all of them."""
 
+import asyncio
+
 import psycopg
 import pytest
 
+from db.test_plans import FILL as FILL_BOOKS
 from refref.db.doctor_traces import TRACES
+from refref.db.invariants import CHECKS, offenders
+from refref.db.pool import Database
 
 FILL = """
 set session_replication_role = replica;
@@ -50,3 +55,22 @@ def test_it_is_answered_by_an_index(filled: str, name: str) -> None:
         )
     assert f"using {index} on stripe_event" in plan or f"on {index}" in plan, plan
     assert "Seq Scan on stripe_event e" not in plan, plan
+
+
+def test_invariants_are_checked_in_time_on_tables_that_nobody_has_analysed(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        for table in ("reward", "decision"):
+            connection.execute(f"alter table {table} set (autovacuum_enabled = off)")
+        for statement in (FILL_BOOKS % {"rows": 12_000}).split(";\n"):
+            connection.execute(statement)
+
+    async def main() -> None:
+        db = await Database.open(database, max_size=1)
+        for name, _, query in CHECKS:
+            async with db.tenant("org_a") as tx:
+                await tx.execute("set local statement_timeout = '5s'")  # a join of all with all takes longer by far
+                await offenders(tx, "org_a", query)
+                assert await tx.fetchval("show enable_nestloop") == "on", name
+        await db.close()
+
+    asyncio.run(main())

@@ -203,6 +203,14 @@ def a_busy_shop_with_a_late_delivery_now_and_then(s: Story) -> None:
 
 
 @healthy
+def an_old_shop_that_went_over_to_the_list_just_now(s: Story) -> None:
+    access = "access = 'platform', stripe_account_id = 'acct_1Sample', created_at = now() - interval '300 days'"
+    sql(s, f"update connection set {access} where organization_id = $1 and connection_id = $2")
+    lists(s, is_intake=True)
+    sql(s, "update event_poll set due_at = '-infinity' where organization_id = $1 and connection_id = $2")
+
+
+@healthy
 def a_shop_whose_machine_was_down_for_a_morning(s: Story) -> None:
     for number in range(60):
         arrive(

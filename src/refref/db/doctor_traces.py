@@ -171,15 +171,16 @@ _TRACES: dict[str, str] = {
     """,
     # The list of events is due every few minutes, so whoever works would have read it.
     "worker_absent": """
-        select 'the events list was due at ' || to_char(coalesce(p.due_at, c.created_at) at time zone 'UTC',
-               'YYYY-MM-DD HH24:MI') || ' UTC', coalesce(p.due_at, c.created_at)
-        from connection c
-        left join event_poll p on p.organization_id = $1 and p.connection_id = $2 and p.due_at > '-infinity'
-        where c.organization_id = $1 and c.connection_id = $2 and c.status = 'active' and $3 < $4
-          and coalesce(p.due_at, c.created_at) < $4 - interval '30 minutes'
-          and (c.access = 'platform' or exists (
-            select from connection_secret s where s.organization_id = $1 and s.connection_id = $2
-              and s.kind = 'api_key' and s.created_at < $4 - interval '30 minutes'))
+        select 'the events list was due at ' || to_char(due_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', due_at
+        from (
+          select coalesce(nullif(p.due_at, '-infinity'), p.checked_at, c.created_at) as due_at
+          from connection c
+          left join event_poll p on p.organization_id = $1 and p.connection_id = $2
+          where c.organization_id = $1 and c.connection_id = $2 and c.status = 'active' and $3 < $4
+            and (c.access = 'platform' or exists (
+              select from connection_secret s where s.organization_id = $1 and s.connection_id = $2
+                and s.kind = 'api_key' and s.created_at < $4 - interval '30 minutes'))) d
+        where due_at < $4 - interval '30 minutes'
     """,
     "lines_unknown": """
         select d.payment_key, d.occurred_at - make_interval(secs => c.clock_ahead_s) from decision d
