@@ -383,3 +383,9 @@ def test_events_are_listed_for_thirty_days(shop: Shop) -> None:
     shop.sb.create_customer(email="b@example.com")
     assert [e.type for e in shop.client.v1.events.list().data] == ["customer.created"]
     assert len(shop.sb.events) == old + 1
+
+
+@pytest.mark.parametrize("given", ["Bearer sk_test_é", "Basic !!!", "Basic 6To=", "Basic 0LrQu9GO0Yc6"])  # é, ключ
+def test_a_key_of_odd_letters_is_unknown(shop: Shop, given: str) -> None:
+    answer = httpx.get(f"{shop.url}/v1/customers", headers={b"authorization": given.encode("latin-1")})
+    assert (answer.status_code, answer.json()["error"]["type"]) == (401, "invalid_request_error")

@@ -76,7 +76,7 @@ class Wire:
         """The API key of a request; 401 when there is none or it is unknown."""
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "basic":
-            value = b64decode(value).decode().partition(":")[0]
+            value = b64decode(value).decode("latin-1").partition(":")[0]
         if not value:
             raise StripeError("You did not provide an API key.", status=401)
         return self.known(value)
@@ -87,7 +87,9 @@ class Wire:
             return value
         if value.startswith("pk_"):
             raise publishable_key()
-        allowed = any(hmac.compare_digest(value, key) for key in self.keys) if self.keys else TEST_KEY.match(value)
+        given = value.encode()
+        own = any(hmac.compare_digest(given, key.encode()) for key in self.keys)
+        allowed = own if self.keys else TEST_KEY.match(value)
         if not allowed:
             raise StripeError(f"Invalid API Key provided: {value[:8]}****", status=401, code=None)
         return value
