@@ -101,7 +101,8 @@ FAULTS: Mapping[str, FaultKind] = {
         "deliveries", "error",
         "Deliveries are refused, since their signature does not fit: the stored secret is not that of the endpoint.",
         Fix(sentence="Copy the signing secret of the endpoint from Stripe and store it here. Stripe delivers again by "
-            "itself. If it is the same, something on the way changes the bodies.", label="Open the integrations", href="/integrations"),
+            "itself. If it is the same, something on the way changes the bodies.",
+            label="Open the integrations", href="/integrations"),
     ),
     "silent": FaultKind(
         "deliveries", "error", "No webhook has arrived for much longer than is usual here.", _UNSEEN

@@ -171,7 +171,8 @@ _TRACES: dict[str, str] = {
     """,
     # The list of events is due every few minutes, so whoever works would have read it.
     "worker_absent": """
-        select 'the events list was due at ' || to_char(due_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', due_at
+        select 'the events list was due at ' || to_char(due_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC',
+               due_at
         from (
           select coalesce(nullif(p.due_at, '-infinity'), p.checked_at, c.created_at) as due_at
           from connection c
