@@ -1,6 +1,7 @@
 """A platform's walls: test never tells of live, one organization's end is not another's, and what a merchant took away
 comes back by the merchant alone."""
 
+import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,7 @@ import pytest
 
 from connecting.test_oauth import SECRET, SESSION, approved, came_back, connected, delivered, event_of, sent
 from connecting.town import Town, delivering, in_town, served
-from refref.connecting.access import NoAccess, open_gateway
+from refref.connecting.access import NoAccess, open_gateway, platform_access
 from refref.connecting.endpoints import end_connection, repair_webhooks
 from refref.connecting.keys import exchange_key
 from refref.connecting.watch import check_connection, check_due
@@ -19,6 +20,7 @@ from refref.core.refusals import Refused
 from refref.flows import accounts
 from refref.sandbox.deliveries import sign
 from refref.settings import StripePlatform
+from refref.stripe.oauth import deauthorize, exchange_code
 from refref.web.intake import Intake
 
 
@@ -184,5 +186,39 @@ def test_a_refused_trade_names_who_must_mend_it(database: str) -> None:
         assert refused.value.code == "stripe_key_refused"
         assert "operator" in refused.value.sentence
         assert await town.read("select * from connection") == []
+
+    in_town(database, story, is_platform=True)
+
+
+def test_two_tabs_come_back_from_stripe_at_once(database: str) -> None:
+    async def story(town: Town) -> None:
+        merchant = town.sb.open_merchant("Sample Merchant")["id"]
+        brought = [approved(town, await sent(town), merchant) for _ in range(3)]
+        made = await asyncio.gather(*[came_back(town, one) for one in brought])
+        assert len({connection.connection_id for connection in made}) == 1
+        assert len(await town.read("select * from connection")) == 1
+
+    in_town(database, story, is_platform=True)
+
+
+def test_what_a_crash_cut_in_half_is_done_again(database: str) -> None:
+    async def story(town: Town) -> None:
+        merchant = town.sb.open_merchant("Sample Merchant")["id"]
+        access = platform_access(town.settings.platforms[0])
+        traded = approved(town, await sent(town), merchant)
+        await exchange_code(access, traded["code"])  # Stripe gave the access, and here the process dies
+        assert await town.read("select * from connection") == []
+        made = await connected(town, merchant)
+        assert made.status == "active"
+        await deauthorize(access, merchant)  # Stripe took it back, and here the process dies
+        ended, left = await end_connection(town.desk, town.acting, made.connection_id)
+        assert (ended.status, left) == ("disabled", None)
+
+        shop = await town.connect()
+        await repair_webhooks(town.desk, town.acting, shop.connection_id)
+        for endpoint in list(town.sb.live("webhook_endpoint")):  # deleted at Stripe, and here the process dies
+            town.sb.delete_webhook_endpoint(endpoint["id"])
+        ended, left = await end_connection(town.desk, town.acting, shop.connection_id)
+        assert (ended.status, left) == ("disabled", None)
 
     in_town(database, story, is_platform=True)
