@@ -276,8 +276,10 @@ def _bare_sale(payers: list[Fact], group: list[Fact]) -> Sale | None:
 
 
 def _payment_of(payers: list[Fact]) -> tuple[int, str] | None:
-    """The money that a succeeded payment intent (or, without one, the succeeded charges) moved. Of a partial capture the
-    intent tells the rest, its charge the whole and what of it was booked back."""
+    """The money that a succeeded payment intent (or, without one, the succeeded charges) moved.
+
+    Of a partial capture the intent tells the rest, its charge the whole and what of it was booked back.
+    """
     charges = [fact.state for fact in payers if isinstance(fact.state, ChargeState)]
     succeeded = [charge for charge in charges if charge.status == "succeeded"]
     charged = sum(charge.amount for charge in succeeded)

@@ -62,8 +62,10 @@ async def take_page(
 async def take_failure(
     tx: Connection, organization_id: str, connection_id: str, sync: CatalogSync, failure: StripeFailure, now: datetime
 ) -> None:
-    """What becomes of a reading that Stripe refused: tried again, without the part, or ended. Where the thing at which it
-    stood was deleted, the part is read from its beginning."""
+    """What becomes of a reading that Stripe refused: tried again, without the part, or ended.
+
+    Where the thing at which it stood was deleted, the part is read from its beginning.
+    """
     if failure.failure is FailureClass.PERMISSION:
         error = f"The key may not list {sync.part.replace('_', ' ')}: {failure}"
         await _go_on(tx, organization_id, connection_id, sync, "", 0, 0, error, now)

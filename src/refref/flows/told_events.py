@@ -13,7 +13,6 @@ from refref.db.pool import Connection, lock_books
 from refref.flows.settle import Incoming, settle
 from refref.told import Told, encode_told, fact_of
 
-
 EARLIEST_CLICK = 946_684_800  # the year 2000: before it there was nobody to click
 
 
