@@ -58,6 +58,9 @@ def test_nothing_is_said_of_an_endpoint_and_a_key_that_are_gone(database: str) -
             page = (await owner.http.get(path)).text
             assert [words in page for words in good] == [False, False]
             assert "what is sent here is refused" in page
+            for address in (path, "/integrations"):
+                page = (await owner.http.get(address)).text
+                assert ("nothing any more" in page, "nothing yet" in page) == (True, False)
 
     asyncio.run(main())
 

@@ -25,6 +25,8 @@ def problem_kind(code: str) -> ProblemKind:
 
 def reached_by(connection: StripeConnection, held: Collection[str]) -> str:
     """How a connection and its account reach one another; `held`: the kinds of its secrets."""
+    if connection.status == "disabled":
+        return "nothing any more"
     if connection.access == "platform":
         return "Connect with Stripe"
     if "api_key" in held:
