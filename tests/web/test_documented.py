@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import typer
+from typer.main import get_command
 
 from refref.cli import app
 from refref.web.permissions import PERMISSIONS
@@ -68,3 +69,17 @@ def test_the_page_of_the_command_line_names_every_command() -> None:
     there = set(commands(app))
     told = {re.sub(r" (ID|--verify)$", "", name) for name in re.findall(r"^\| `(refref [^`]+)` \|", page, re.MULTILINE)}
     assert told == there
+
+
+def test_every_option_on_the_page_of_the_command_line_exists() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text()
+    wrong = []
+    for name, row in re.findall(r"^\| `refref ([a-z -]+[a-z])[^`]*`( \|.*)", page, re.MULTILINE):
+        command = get_command(app)
+        words = [word for word in name.split() if not word.startswith("-")]
+        for word in words:
+            command = getattr(command, "commands", {})[word]
+        options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        wrong += [f"{name} {option}" for option in re.findall(r"--[a-z][a-z-]+", row) if option not in options]
+    handed_on = "sandbox --"  # its options are those of `python -m refref.sandbox`
+    assert [text for text in wrong if not text.startswith(handed_on)] == []

@@ -296,7 +296,7 @@ def test_a_customer_is_bound_by_hand_after_seeing_the_money_and_it_is_taken_back
     page.get_by_label("Referred on").fill("2020-01-01")
     page.get_by_label("Reason").fill("Said so on the phone")
     page.get_by_role("button", name="Show the money").click()
-    expect(page.get_by_role("alert")).to_contain_text("no participant of this connection has that code.")
+    expect(page.get_by_role("alert")).to_contain_text("No participant of this connection has that code.")
     look()
     page.get_by_label("Code of the participant").fill("partner-1")
     page.get_by_role("button", name="Show the money").click()
