@@ -3,7 +3,9 @@
 import msgspec
 import pytest
 
+from refref.core.attribution import Evidence
 from refref.core.decisions import HOLDS, REASONS, WAITING, Decision, RuleOutcome
+from refref.core.facts import CarrierKind
 from refref.core.unknown_ids import IdSituation, causes_of
 from refref.core.why_not import GATES, HOLD_GATES, REASON_GATES, stopped_by, stopped_event
 
@@ -108,6 +110,13 @@ def test_the_rule_that_stopped_a_payment_is_told(decisions: list[Decision], stop
     assert found is not None
     assert (found.gate, found.code, found.rule_id) == stop
     assert found.sentence == REASONS[found.code]
+
+
+def test_an_unknown_code_is_named() -> None:
+    evidence = Evidence(CarrierKind.CLIENT_REFERENCE, "anna", "cs_1", 0, "unknown_code")
+    found = stopped_by([msgspec.structs.replace(decision("unknown_code"), evidence=(evidence,))])
+    assert found is not None
+    assert found.remedy == "Add the code “anna” to a participant; the payment is judged again."
 
 
 def test_what_earned_in_some_program_was_not_stopped() -> None:

@@ -106,6 +106,9 @@ def _of(decision: Decision) -> StoppedBy:
     is_customer = decision.referee_id.startswith(("cus_", "acct_"))
     if remedy.startswith(_BIND):
         remedy, href = (remedy, f"/customers/{decision.referee_id}/referral") if is_customer else (_GUEST, "")
+    elif code == "unknown_code":
+        told = next((item.value for item in decision.evidence if item.verdict == "unknown_code"), "")
+        remedy = remedy.replace("the code", f"the code “{told[:64]}”", 1) if told else remedy
     elif remedy == _APPROVE and is_customer:
         href = f"/customers/{decision.referee_id}"
     return StoppedBy(gate=gate, code=code, sentence=REASONS[code], remedy=remedy, href=href, rule_id=rule_id)
