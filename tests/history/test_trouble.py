@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 
 from history.reading import ask, at, books, parts, read_on, settle_all, story_of
 from refref.core.periods import DAY_S
+from refref.core.refusals import Refused
 from refref.db import history
 from refref.db.history import HistoryRun
 from refref.flows.connections import replace_api_key
-from refref.flows.readings import start_reconcile
+from refref.flows.readings import resume_reading, start_reconcile
 from refref.flows.reconcile import bounds_of
 from refref.sandbox import Sandbox
 from refref.sandbox.versions import VERSIONS
@@ -275,3 +277,26 @@ def one_page(world: World, story: Story, run: HistoryRun) -> None:
     """Let the reading come as far as the first page."""
     while not parts(story, run)["customers"].read_count:
         read_on(story, run, turn_s=0.03)
+
+
+def test_two_people_who_resume_at_once_let_one_reading_go_on(world: World) -> None:
+    story = story_of(world, shop(16), has_api=True)
+    first = ask(story, "backfill")
+    change(story, "update history_run set status = 'cancelled'")
+    second = ask(story, "backfill")
+    change(story, "update history_run set status = 'cancelled'")
+    database, now = world.database, at(story.sb.now)
+
+    async def resume(run: HistoryRun) -> str:
+        try:
+            async with database.tenant(run.organization_id) as tx:
+                await resume_reading(tx, run.organization_id, run.run_id, actor="system", now=now)
+                await asyncio.sleep(0.1)  # the other one asks meanwhile
+        except Refused as refused:
+            return refused.code
+        return "resumed"
+
+    async def both() -> list[str]:
+        return list(await asyncio.gather(resume(first), resume(second)))
+
+    assert sorted(world.run(both())) == ["history_running", "resumed"]

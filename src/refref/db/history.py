@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import asyncpg
+
 from refref.core.history import Stretch
 from refref.db.pool import Connection
 
@@ -192,8 +194,17 @@ async def cancel(tx: Connection, organization_id: str, run_id: str) -> bool:
 
 
 async def resume(tx: Connection, organization_id: str, run_id: str) -> bool:
-    """Let a cancelled or failed reading go on from its cursors; False where it is done, runs, or another one does."""
-    tag = await tx.execute(
+    """Let a cancelled or failed reading go on from its cursors; False where it is done, runs, or another one does: then
+    nothing more may be done in the transaction, since another one may have begun this very moment."""
+    try:
+        tag = await _resume(tx, organization_id, run_id)
+    except asyncpg.UniqueViolationError:
+        return False
+    return tag.endswith(" 1")
+
+
+async def _resume(tx: Connection, organization_id: str, run_id: str) -> str:
+    tag: str = await tx.execute(
         """
         update history_run r set status = 'waiting', finished_at = null, error = null, attempts = 0,
           due_at = '-infinity'
@@ -204,7 +215,7 @@ async def resume(tx: Connection, organization_id: str, run_id: str) -> bool:
         organization_id,
         run_id,
     )
-    return bool(tag.endswith(" 1"))
+    return tag
 
 
 # Working -------------------------------------------------------------------------------------------------------------

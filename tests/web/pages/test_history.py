@@ -29,6 +29,7 @@ async def add_readings(database: Database, site: SampleSite) -> None:
         runs = {
             "backfill": HistoryRun(org, "rdg_backfill", con, "backfill", "waiting", None, NOW, "system", NOW),
             "reconcile": HistoryRun(org, "rdg_reconcile", con, "reconcile", "waiting", *span, "system", NOW),
+            "blind": HistoryRun(org, "rdg_blind", con, "statement", "waiting", *span, "system", NOW),
             "statement": HistoryRun(
                 org, "rdg_statement", con, "statement", "waiting", NOW - timedelta(days=31), NOW, "system", NOW
             ),
@@ -36,6 +37,7 @@ async def add_readings(database: Database, site: SampleSite) -> None:
         parts = {
             "backfill": ["customers", "invoices", "disputes"],
             "reconcile": ["events", "charges"],
+            "blind": ["payments", "movements"],
             "statement": ["payments", "movements"],
         }
         for kind, run in runs.items():
@@ -43,6 +45,9 @@ async def add_readings(database: Database, site: SampleSite) -> None:
             taken = await history.take(tx, org, run.run_id)
             assert taken is not None
             runs[kind] = taken
+            if kind == "blind":  # the key may read no balance
+                await history.skip(tx, taken, "movements", "No permission.")
+                await history.finish(tx, taken)
         await catalog_syncs.insert_sync(tx, org, con, started_by="system", started_at=NOW)
         where = {"part": "prices", "cursor_id": "price_x", "read": 1_200, "deleted": 3, "error": None}
         await catalog_syncs.update_progress(tx, org, con, 1, **where)
@@ -205,3 +210,9 @@ def test_the_tables_of_a_statement_are_those_of_a_statement(page: Page, site: Sa
     assert (found.status, len(found.text().splitlines())) == (200, {"payments": 4, "movements": 5}[name])
     for run_id in ("rdg_none", "rdg_backfill"):
         assert page.request.get(f"{site.url}/history/{run_id}/{name}.csv").status == 404
+
+
+def test_a_statement_without_the_balance_says_so(page: Page, site: SampleSite) -> None:
+    page.goto(f"{site.url}/history/rdg_blind")
+    expect(page.locator("section:has(#explained)")).to_contain_text("the key may not read balance transactions")
+    expect(page.locator("section:has(#movements)")).to_contain_text("Not read")
