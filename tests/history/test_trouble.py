@@ -19,7 +19,8 @@ from refref.flows.reconcile import bounds_of
 from refref.sandbox import Sandbox
 from refref.sandbox.versions import VERSIONS
 from refref.sandbox.wire import create_app
-from refref.worker.history import NIGHT_S, reconcile_due
+from refref.worker.history import NIGHT_S, reconcile_due, work_on
+from refref.worker.pace import Pace
 from stories.story import START, Story
 from stories.world import World
 
@@ -300,3 +301,48 @@ def test_two_people_who_resume_at_once_let_one_reading_go_on(world: World) -> No
         return list(await asyncio.gather(resume(first), resume(second)))
 
     assert sorted(world.run(both())) == ["history_running", "resumed"]
+
+
+# Several workers -----------------------------------------------------------------------------------------------------
+
+
+def test_of_two_workers_one_reads(world: World) -> None:
+    sb = shop(17, sales=120)
+    story = story_of(world, sb, has_api=True)
+    run = ask(story, "backfill")
+
+    async def both() -> list[bool]:
+        ids = (run.organization_id, run.run_id)
+        works = [work_on(world.database, world.vault, *ids, lambda: sb.now, Pace(0), turn_s=60) for _ in range(2)]
+        return list(await asyncio.gather(*works))
+
+    assert sorted(world.run(both())) == [False, True]
+    assert run_of(story, run).status == "done"
+    assert parts(story, run)["customers"].read_count == 120
+
+
+def test_a_worker_whose_reading_was_taken_over_writes_no_more(world: World) -> None:
+    """Silent for a minute, it wakes up after another one has taken the reading: what it read is not stored twice."""
+    sb = shop(18, sales=250)
+    story = story_of(world, sb, has_api=True)
+    run = ask(story, "backfill")
+    database, ids = world.database, (run.organization_id, run.run_id)
+
+    async def overtaken() -> None:
+        slow = asyncio.create_task(work_on(database, world.vault, *ids, lambda: sb.now, Pace(4), turn_s=60))
+        read = 0
+        while not read:
+            await asyncio.sleep(0.01)
+            async with database.tenant(run.organization_id) as tx:
+                read = await tx.fetchval("select sum(read_count) from history_part where run_id = $1", run.run_id)
+        async with database.tenant(run.organization_id) as tx:
+            await tx.execute("update history_run set heartbeat_at = now() - interval '61 seconds'")
+        assert await work_on(database, world.vault, *ids, lambda: sb.now, Pace(0), turn_s=60)
+        assert await slow
+
+    world.run(overtaken())
+    assert run_of(story, run).status == "done"
+    found = parts(story, run)
+    assert (found["customers"].read_count, found["charges"].read_count) == (250, 250)
+    twice = "select object_id from stripe_event where source = 'backfill' group by 1 having count(*) > 1"
+    assert world.fetch(story.merchant, twice) == []
