@@ -71,7 +71,7 @@ RULES: list[tuple[RewardRule, str]] = [
                 by="referrals", period="month", steps=(TierStep(rate_bps=1_000), TierStep(at_least=10, rate_bps=2_000))
             ),
         ),
-        "For every payment; by referrals in a calendar month: 10 % from 0 referrals on, 20 % from 10 referrals on.",
+        "For every payment; by referrals in a calendar month: 10 % at first, 20 % from 10 referrals on.",
     ),
     (
         RewardRule(

@@ -159,14 +159,18 @@ def tiers_words(tiers: Tiers, names: Names) -> str:
     """The steps in order, with what they are counted by."""
     if tiers.by == "plan":
         return "by plan: " + ", ".join(f"{value_words(step)} for {_of([step.plan], names)}" for step in tiers.steps)
-    if tiers.by == "referrals":
-        steps = ", ".join(f"{value_words(step)} from {counted(step.at_least, 'referral')} on" for step in tiers.steps)
-    else:
-        code = tiers.currency
-        steps = ", ".join(f"{value_words(step)} from {format_amount(step.at_least, code)} on" for step in tiers.steps)
+    steps = ", ".join(f"{value_words(step)} {_from_step(tiers, step.at_least)}" for step in tiers.steps)
     back = ", also for what was earned before in the period" if tiers.applies == "retroactive" else ""
     period = f" in {_PERIODS[tiers.period]}" if tiers.period != "ever" else ""
     return f"by {tiers.by}{period}: {steps}{back}"
+
+
+def _from_step(tiers: Tiers, at_least: int) -> str:
+    """Where a step begins; the one that holds from the very first referral, or the first money, on is `at first`."""
+    if at_least <= (1 if tiers.by == "referrals" else 0):
+        return "at first"
+    begins = counted(at_least, "referral") if tiers.by == "referrals" else format_amount(at_least, tiers.currency)
+    return f"from {begins} on"
 
 
 def _override(override: Override, names: Names) -> str:
