@@ -206,6 +206,17 @@ def test_a_reading_goes_on_where_the_thing_it_stood_at_was_deleted(with_web: Run
     with_web(scenario)
 
 
+def test_an_account_of_the_platform_needs_no_key_of_its_own(with_web: RunWeb) -> None:
+    async def scenario(web: Any) -> None:
+        connection_id = (await web.connection())["connection_id"]
+        async with web.database.tenant(web.organization_id) as tx:
+            await tx.execute("update connection set access = 'platform', stripe_account_id = 'acct_sample'")
+        answer = await web.api.post("/v1/catalog/sync", json={"connection_id": connection_id})
+        assert (answer.status_code, answer.json()["state"]) == (202, "running")
+
+    with_web(scenario)
+
+
 def test_failures_are_told_and_passed(with_web: RunWeb) -> None:
     async def scenario(web: Any) -> None:
         sb = shop()
