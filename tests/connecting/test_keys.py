@@ -91,6 +91,20 @@ def test_a_secret_key_is_warned_about(database: str) -> None:
     in_town(database, story)
 
 
+def test_a_refref_that_others_reach_calls_no_port_of_its_machine(database: str) -> None:
+    async def story(town: Town) -> None:
+        given = NewConnection(name="Shop", api_key=town.key(), api_base=town.stripe_url)
+        own, town.base_url = town.base_url, "https://refer.shop.example"
+        with pytest.raises(Refused) as refused:
+            await connect_with_key(town.desk, town.acting, given)
+        assert (refused.value.code, refused.value.field) == ("invalid_api_base", "api_base")
+        assert await town.read("select * from connection") == []
+        town.base_url = own
+        await connect_with_key(town.desk, town.acting, given)
+
+    in_town(database, story)
+
+
 def test_a_key_that_stripe_does_not_know_is_not_stored(database: str) -> None:
     async def story(town: Town) -> None:
         revoked = town.key()

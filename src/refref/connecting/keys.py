@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from refref.connecting.access import Acting, Desk, NoAccess, open_access, refusal_of
 from refref.core.connection_health import Health, judge_account, judge_refusal
+from refref.core.endpoint_review import is_public
 from refref.core.permission_table import PERMISSIONS, PermissionState, judge_permission, permission_warnings
 from refref.core.refusals import Refused
 from refref.db import connection_health
@@ -52,14 +53,21 @@ async def connect_with_key(desk: Desk, acting: Acting, given: NewConnection) -> 
 
 async def connect_stripe(desk: Desk, acting: Acting, given: NewConnection) -> tuple[StripeConnection, KeyReport | None]:
     """Make a connection; a key that is given is tried first, without one it only listens. Raises Refused."""
-    report = await try_new(given)
+    report = await try_new(desk, given)
     async with desk.database.tenant(acting.organization_id) as tx:
         return await store_new(tx, desk.vault, acting, given, report), report
 
 
-async def try_new(given: NewConnection) -> KeyReport | None:
+async def try_new(desk: Desk, given: NewConnection) -> KeyReport | None:
     """Check all that is given for a new connection, and try its key; None without one. Raises Refused."""
     checked = check_new_connection(given)
+    if checked.api_base is not None and is_public(desk.base_url):  # nobody outside may knock at this machine's ports
+        raise Refused(
+            "invalid_api_base",
+            f"A sandbox is for a RefRef that is used on its own machine; this one is reached at {desk.base_url}. Leave "
+            "the address out.",
+            "api_base",
+        )
     if checked.api_key is None:
         return None
     assert checked.mode is not None

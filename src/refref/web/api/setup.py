@@ -158,7 +158,7 @@ async def create_connection(call: Writing, body: NewConnectionIn) -> Response:
     if (before := await call.answered()) is not None:
         return before
     given = NewConnection(**body.model_dump())
-    report = await try_new(given)
+    report = await try_new(desk_of(call), given)
 
     async def run(tx: Connection) -> ConnectedOut:
         made = await store_new(tx, call.context.vault, acting_of(call), given, report)
