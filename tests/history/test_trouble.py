@@ -212,11 +212,14 @@ def test_a_dead_key_pauses_a_reading_and_a_good_one_lets_it_go_on_at_once(world:
     sb = shop(12)
     story = story_of(world, sb, has_api=True)
     run = ask(story, "backfill")
+    change(story, "update connection set check_at = now() + interval '1 day'")
     sb.fail_next(kind="error", status=401, code="api_key_expired", path="/v1/invoices", count=None)
     waits = read_on(story, run)
     sb.faults.clear()
     assert (waits.status, waits.attempts) == ("waiting", 1)
     assert waits.error
+    (watched,) = world.fetch(story.merchant, "select check_at <= now() from connection")
+    assert watched[0], "the watch asks at once what the refusal means"
     assert read_on(story, run).status == "waiting", "it is not due for an hour"
 
     async def give_key() -> None:

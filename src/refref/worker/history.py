@@ -18,6 +18,7 @@ from refref.db.failures import UNREACHABLE
 from refref.db.history import HistoryPart, HistoryRun
 from refref.db.pool import Connection, Database
 from refref.flows.backfill import take_page
+from refref.flows.connection_health import record_refused_call
 from refref.flows.readings import EVENTS_PART, start_reconcile
 from refref.flows.reconcile import bounds_of, take_events_page
 from refref.flows.statements import take_movements_page, take_payments_page
@@ -131,7 +132,7 @@ async def work_on(
     except Stopped:
         log.info("reading stopped", run_id=run_id)
     except StripeFailure as failure:
-        await _refused(database, run, failure)
+        await _refused(turn, failure)
     except UNREACHABLE:
         raise
     except Exception as error:  # the worker loop's edge: a fault is stored with the reading, and the others go on
@@ -142,10 +143,13 @@ async def work_on(
     return True
 
 
-async def _refused(database: Database, run: HistoryRun, failure: StripeFailure) -> None:
+async def _refused(turn: _Turn, failure: StripeFailure) -> None:
     """A reading that Stripe refused waits: for Stripe, or for a person who gives a key. Any other refusal ends it."""
+    run = turn.run
     log.warning("a reading was refused", run_id=run.run_id, failure=failure.failure.value)
-    async with database.tenant(run.organization_id) as tx:
+    async with turn.database.tenant(run.organization_id) as tx:
+        if failure.failure is FailureClass.AUTH:  # the watch asks at once what that means for the connection
+            await record_refused_call(tx, turn.connection, failure.failure, "history", now=datetime.now(UTC))
         if failure.policy.is_repeatable:
             pause_s = max(_pause_s(run), failure.retry_after_s or 0)
             await history.postpone(tx, run, str(failure), pause_s)
