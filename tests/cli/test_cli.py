@@ -25,7 +25,7 @@ def refref(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ru
     """Give a function that runs a command on a fresh database."""
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("REFREF_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("REFREF_BASE_URL", "https://refer.example.com")
+    monkeypatch.setenv("REFREF_BASE_URL", "http://refref.localhost:8080")
     monkeypatch.setenv("REFREF_MASTER_KEY", f"k1:{KEYS['k1']}")
 
     def run(*arguments: str, code: int = 0, typed: str | None = None) -> Result:
@@ -65,7 +65,7 @@ def test_an_installation_is_set_up_from_the_command_line(refref: Run, tmp_path: 
         ),
     )
     assert connection["mode"] == "test"
-    assert connection["webhook_url"].startswith("https://refer.example.com/stripe/webhooks/con_")
+    assert connection["webhook_url"].startswith("http://refref.localhost:8080/stripe/webhooks/con_")
     terms = tmp_path / "terms.json"
     terms.write_text('{"hold_days": 7}')
     program = said(
