@@ -99,32 +99,32 @@ def test_the_estimate_follows_the_pace() -> None:
     assert seconds_left(10_000, 60) == 0
 
 
-def rewarded(earned: int = 100, taken: int = 0, refunded: int = 0) -> Decided:
-    return Decided("rewarded", "", 1_000, refunded, earned, taken)
+def rewarded(*, taken_back: bool = False, refunded: int = 0) -> Decided:
+    return Decided("rewarded", "", 1_000, refunded, taken_back)
 
 
 def refused(reason: str) -> Decided:
-    return Decided("refused", reason, 1_000, 0, 0, 0)
+    return Decided("refused", reason, 1_000, 0)
 
 
-WAITS = Decided("waiting", "payment_pending", 0, 0, 0, 0)
+WAITS = Decided("waiting", "payment_pending", 0, 0)
 
 
 @pytest.mark.parametrize(
     ("decisions", "expected"),
     [
         ([rewarded()], (PaymentClass.REWARDED, "")),
-        ([rewarded(taken=40, refunded=400)], (PaymentClass.REWARDED, "")),
-        ([rewarded(taken=100, refunded=1_000)], (PaymentClass.REVERSED, "")),
-        ([rewarded(taken=100)], (PaymentClass.REVERSED, "")),  # a lost dispute
-        ([rewarded(earned=0)], (PaymentClass.REWARDED, "")),  # a discount or a feature
+        ([rewarded(refunded=400)], (PaymentClass.REWARDED, "")),
+        ([rewarded(taken_back=True, refunded=1_000)], (PaymentClass.REVERSED, "")),
+        ([rewarded(taken_back=True)], (PaymentClass.REVERSED, "")),  # a lost dispute
+        ([rewarded(refunded=1_000)], (PaymentClass.REVERSED, "")),  # a discount or a feature
         ([refused("not_attributed")], (PaymentClass.NOT_ATTRIBUTED, "not_attributed")),
         ([refused("unknown_code")], (PaymentClass.NOT_ATTRIBUTED, "unknown_code")),
         ([refused("self_referral")], (PaymentClass.EXCLUDED, "self_referral")),
         ([WAITS], (PaymentClass.WAITING, "payment_pending")),
         ([refused("not_attributed"), rewarded()], (PaymentClass.REWARDED, "")),
         ([refused("not_attributed"), refused("duration_over")], (PaymentClass.EXCLUDED, "duration_over")),
-        ([rewarded(taken=100), WAITS], (PaymentClass.WAITING, "payment_pending")),
+        ([rewarded(taken_back=True), WAITS], (PaymentClass.WAITING, "payment_pending")),
     ],
 )
 def test_every_payment_is_in_one_class(decisions: list[Decided], expected: tuple[PaymentClass, str]) -> None:

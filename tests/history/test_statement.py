@@ -10,12 +10,14 @@ import pytest
 
 from history.reading import at, read_on, settle_all, story_of
 from refref.core.refusals import Refused
+from refref.core.terms import CurrencyTerms, RewardRule
 from refref.db.history import HistoryRun
 from refref.db.reports import readings
 from refref.db.reports.readings import Statement
 from refref.flows.readings import month_span, start_statement
+from refref.flows.reviews import review_conversion
 from refref.sandbox import Sandbox
-from stories.story import START, Story
+from stories.story import MODES, START, Story
 from stories.test_storm import make_history
 from stories.world import World
 
@@ -191,3 +193,29 @@ def test_a_month_is_a_month(month: str) -> None:
 def test_a_month_goes_from_its_first_day_to_the_next_ones() -> None:
     assert month_span("2024-02") == (datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 3, 1, tzinfo=UTC))
     assert month_span("2026-12") == (datetime(2026, 12, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+
+
+def test_what_a_person_rejected_is_reversed_in_whatever_currency_it_was_owed(world: World) -> None:
+    sb = Sandbox(clock_start=START, seed=4)
+    story = Story(world, MODES[0], world.create_merchant(sb, has_api=True), sb, random.Random(1))  # noqa: S311 - an order, no secret
+    euros = CurrencyTerms(base="eur", conversion="table", table={"usd": "0.9"}, pays_in="base")
+    story.program(rules=(RewardRule(rule_id="share", rate_bps=1_000),), currency=euros)
+    story.affiliate("ana")
+    price = sb.create_price(sb.create_product("P")["id"], "usd", 10_000)["id"]
+    for name in ("kept", "rejected"):
+        sb.sell(price=price, email=f"{name}@customers.example", customer_creation="always", client_reference_id="ana")
+    story._send(list(sb.events))
+    settle_all(story)
+    merchant = story.merchant
+    intent = sb.all("payment_intent")[-1]["id"]
+
+    async def reject() -> None:
+        async with world.database.tenant(merchant.organization_id) as tx:
+            whose = (merchant.organization_id, merchant.connection_id, story.names["main"])
+            await review_conversion(
+                tx, *whose, intent, verdict="rejected", reason="no such sale", actor="system", now=at(sb.now)
+            )
+
+    world.run(reject())
+    settle_all(story)
+    assert told(statement_of(story, "2026-01")) == {("rewarded", ""): (1, 10_000), ("reversed", ""): (1, 10_000)}

@@ -49,7 +49,7 @@ async def _examine(
     from refref.flows.invariants import check_invariants
     from refref.vault import Vault
 
-    vault = Vault(here.settings.master_keys)
+    vault = Vault(here.settings.master_keys, here.settings.platforms)
     findings: dict[str, list[Finding]] = {}
     diagnoses: dict[str, list[Diagnosis]] = {}
     for organization_id in await here.organization_ids(organization):

@@ -76,14 +76,14 @@ def charged_minor(sale: Sale) -> int | None:
 
 
 class Decided(msgspec.Struct, frozen=True):
-    """What one program decided about a payment; amounts in minor units of the payment's currency."""
+    """What one program decided about a payment; amounts in minor units of the payment's currency. `is_taken_back`: it
+    gave money, in whatever currency, and all of that was taken back."""
 
     outcome: str  # rewarded, refused, waiting
     reason: str
     paid_minor: int
     refunded_minor: int
-    earned_minor: int
-    reversed_minor: int
+    is_taken_back: bool = False
 
 
 def class_of(decisions: Iterable[Decided]) -> tuple[PaymentClass, str]:
@@ -97,8 +97,7 @@ def _class_of_one(decided: Decided) -> tuple[PaymentClass, str]:
         return PaymentClass.WAITING, decided.reason
     if decided.outcome == "rewarded":
         is_back = decided.paid_minor > 0 and decided.refunded_minor >= decided.paid_minor
-        is_taken = decided.earned_minor > 0 and decided.reversed_minor >= decided.earned_minor
-        return (PaymentClass.REVERSED if is_back or is_taken else PaymentClass.REWARDED), ""
+        return (PaymentClass.REVERSED if is_back or decided.is_taken_back else PaymentClass.REWARDED), ""
     if decided.reason in _NOBODY:
         return PaymentClass.NOT_ATTRIBUTED, decided.reason
     return PaymentClass.EXCLUDED, decided.reason

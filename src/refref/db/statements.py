@@ -104,8 +104,13 @@ async def decided_payments(tx: Connection, run: HistoryRun, after: str, limit: i
     rows = await tx.fetch(
         """
         select d.payment_key, d.occurred_at, d.referee_id, d.currency, d.outcome, coalesce(d.reason, ''), d.paid_minor,
-          d.refunded_minor, d.earned_minor, d.reversed_minor
+          d.refunded_minor, coalesce(gave.is_taken_back, false)
         from decision d
+        cross join lateral (
+          select bool_and(r.reversed_minor >= r.amount_minor and r.status <> 'expired') as is_taken_back from reward r
+          where r.organization_id = $1 and r.connection_id = $2 and r.payment_key = d.payment_key
+            and r.program_id = d.program_id and r.amount_minor > 0
+        ) gave
         where d.organization_id = $1 and d.connection_id = $2 and d.payment_key in (
           select distinct p.payment_key from decision p
           where p.organization_id = $1 and p.connection_id = $2 and p.payment_key > $3
