@@ -9,6 +9,7 @@ import typer
 
 from refref.cli import (
     attribute,
+    audit,
     backtest,
     books,
     catalog,
@@ -54,6 +55,7 @@ for module in (
     rates,
     reviews,
     payouts,
+    audit,
     simulate,
 ):
     module.add_to(app)

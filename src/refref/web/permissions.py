@@ -154,6 +154,8 @@ _PAGES: Mapping[tuple[str, str], str] = {
     ("POST", "/settings/test-clock"): ADMIN,
     ("POST", "/settings/api-keys"): ADMIN,
     ("POST", "/settings/api-keys/{api_key_id}/revoke"): ADMIN,
+    ("GET", "/settings/audit-log"): ADMIN,
+    ("GET", "/settings/audit-log.csv"): ADMIN,
     ("GET", "/settings/currencies"): VIEWER,
     ("POST", "/settings/currencies/preview"): ADMIN,
     ("POST", "/settings/currencies/upload"): ADMIN,

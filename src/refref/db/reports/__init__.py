@@ -4,6 +4,7 @@ Each takes the organization (and the connection), pages by keyset (`Page.next_cu
 They write nothing and decide nothing. Raise Refused("invalid_cursor") for a cursor that was not handed out.
 """
 
+from refref.db.reports.audit import AuditRow, audit_page
 from refref.db.reports.customers import (
     CustomerRow,
     ReferralRow,
@@ -44,6 +45,7 @@ from refref.db.reports.rewards import (
 __all__ = [
     "EVENT_STATES",
     "Amount",
+    "AuditRow",
     "Balance",
     "CodeRow",
     "CurrencyTotals",
@@ -67,6 +69,7 @@ __all__ = [
     "ReviewRow",
     "RewardRow",
     "RewardStatus",
+    "audit_page",
     "balances_of",
     "codes_of",
     "customer_by_id",

@@ -124,6 +124,11 @@ def decode_number(cursor: str) -> int:
     return _decode(cursor, tuple[int])[0]
 
 
+def decode_id(cursor: str) -> str:
+    """The id of a cursor; raises Refused on anything that we did not hand out."""
+    return _decode(cursor, tuple[str])[0]
+
+
 def _decode(cursor: str, shape: type[T]) -> T:
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)

@@ -9,6 +9,7 @@ from starlette.staticfiles import StaticFiles
 
 from refref.web.pages import (
     approvals,
+    audit,
     backtests,
     binding,
     builder,
@@ -68,6 +69,7 @@ _MODULES = (
     history,
     integrations,
     settings,
+    audit,
     rates,
     simulator,
     why,
