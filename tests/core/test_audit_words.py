@@ -8,7 +8,8 @@ import pytest
 
 from refref.core.audit_words import ACTIONS, Details, present_action, present_actor, present_details
 
-FLOWS = Path(__file__).parents[2] / "src" / "refref" / "flows"
+ROOT = Path(__file__).parents[2]
+FLOWS = ROOT / "src" / "refref" / "flows"
 # Put together where they are written.
 COMPOSED = {
     *(f"review.{verdict}" for verdict in ("approved", "rejected", "withdrawn")),
@@ -41,6 +42,11 @@ def test_every_action_that_is_written_has_a_name_and_every_name_is_written() -> 
     assert ACTIONS.keys() - there == set(), "nothing writes these actions"
     assert len(set(ACTIONS.values())) == len(ACTIONS), "two actions with one name cannot be told apart"
     assert present_action("older.action") == "older.action"
+
+
+def test_the_page_of_the_audit_log_names_every_action() -> None:
+    page = (ROOT / "docs" / "audit-log.md").read_text()
+    assert dict(re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \| (.+) \|$", page, re.MULTILINE)) == ACTIONS
 
 
 DETAILS: list[tuple[Details, list[tuple[str, str]]]] = [

@@ -19,6 +19,7 @@ from refref.core.audit_words import ACTIONS
 from refref.db import audit
 from refref.db.pool import Database
 from refref.flows.api_keys import create_api_key
+from refref.flows.payouts import record_payout
 from web.pages.conftest import SampleSite, client_of, sign_in
 from web.pages.sample import EMAIL, VIEWER_EMAIL, make_owner
 
@@ -40,16 +41,18 @@ async def add_entries(database: Database, site: SampleSite) -> None:
         ("webhook_endpoint.create", con, {"stripe_endpoint_id": "we_sample", "api_version": "2026-10-28.endive"}),
         ("referral.bound", sample.customer_id, {"code": "partner-1", "reason": "Told us", "connection_id": con}),
         ("review.approved", sample.payment_key, reason),
-        ("payout.record", "pyt_sample", {"participant_id": "ptc_s", "amount_minor": 123_400, "currency": "usd"}),
+        ("backtest.start", "btt_forgotten", {"program_id": prg, "terms": "draft"}),
         ("participant_code.add", sample.participant_id, {"code_kind": "promotion_code"}),
         ("rates.upload", "upload 3", {"source": "own", "rates": 120, "changed": 4, "settled_again": 2}),
         ("older.action", "<b>odd</b>", {"something": "<script>alert(1)</script>"}),
     ]
     async with database.tenant(org) as tx:
+        paid = {"currency": "usd", "amount_minor": None, "actor": "system", "now": NOW}
+        await record_payout(tx, org, sample.participant_id, **paid)
         made = await create_api_key(tx, org, name="Sample program", role="admin", actor="system", now=NOW)
-        await audit.record_all(tx, org, entries, at=NOW, actor=f"key:{made.key.api_key_id}")
         for _ in range(60):
             await audit.record(tx, org, at=NOW, actor="system", action="catalog.sync", subject=con)
+        await audit.record_all(tx, org, entries, at=NOW, actor=f"key:{made.key.api_key_id}")
         for action in ("session.open", "session.close"):
             who = {"actor": f"user:{stranger.user_id}", "subject": stranger.user_id}
             await audit.record(tx, org, at=NOW, action=action, **who)
@@ -106,7 +109,7 @@ FILTERS: list[tuple[dict[str, str], set[str]]] = [
     ({"q": "Sample Partner Two"}, {"participant.create", "participant_code.add"}),
     ({"q": "partner program", "action": "program.create"}, {"program.create"}),
     ({"action": "made.up"}, set()),
-    ({"action": "payout.record", "actor": "system"}, set()),
+    ({"action": "rates.upload", "actor": "system"}, set()),
 ]
 
 
@@ -151,24 +154,33 @@ def test_links_lead_to_what_has_a_page(site: SampleSite, owner: httpx.Client) ->
         found = re.search(r'data-label="On"><span class="break-words"><a class="link" href="([^"]+)"', page)
         if found:
             cells[action] = unescape(found.group(1))
-    assert cells["payout.record"] == "/payouts/pyt_sample"
+    assert "/payouts/pyt_" in cells["payout.record"]
+    assert "backtest.start" not in cells  # only the newest backtests are kept
+    assert "session.close" not in cells
     assert cells["review.approved"] == f"/why?id={sample.payment_key}"
     assert cells["api_key.create"] == "/settings#keys"
     assert cells["rates.upload"] == "/settings/currencies"
     assert "organization.create" not in cells
     expected = {"participant_code.add": sample.participant_id, "terms.publish": sample.program_id}
-    for action, subject in {**expected, "referral.bound": sample.customer_id, "catalog.sync": ""}.items():
+    for action, subject in {
+        **expected,
+        "referral.bound": sample.customer_id,
+        "catalog.sync": "",
+        "payout.record": "",
+    }.items():
         assert subject in cells[action]
         assert owner.get(cells[action]).status_code == 200, cells[action]
 
 
 def test_details_are_words_and_nothing_is_taken_for_html(owner: httpx.Client) -> None:
     page = owner.get(PATH, params={"actor": ""}).text + owner.get(PATH, params={"q": "odd"}).text
-    assert "1234.00 USD" in owner.get(PATH, params={"action": "payout.record"}).text
+    paid = owner.get(PATH, params={"action": "payout.record"}).text
+    assert re.search(r"amount:</span> \d+\.\d\d USD<", paid)
+    assert re.search(r'href="/payouts/pyt_\w+">Sample Partner One</a>', paid)
     assert "30 days" in owner.get(PATH, params={"action": "connection.set_clock"}).text
     assert "&lt;script&gt;alert(1)" in page
     assert "<script>alert" not in page
-    assert "amount_minor" not in page
+    assert "amount_minor" not in page + paid
 
 
 def test_a_subject_on_another_connection_is_shown_there(site: SampleSite) -> None:

@@ -14,7 +14,10 @@ from refref.db.reports.paging import Filter, Page, clamp_limit, decode_id, page_
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """`actor`: user:usr_…, key:key_… or system. `connection_id`, `program_id`: what the subject belongs to, if any."""
+    """`actor`: user:usr_…, key:key_… or system. `is_there`: the subject is something of ours that is still kept.
+
+    `connection_id`, `program_id`: what the subject belongs to, if anything.
+    """
 
     audit_id: str
     at: datetime
@@ -23,6 +26,7 @@ class AuditRow:
     action: str
     subject: str
     subject_name: str | None
+    is_there: bool
     connection_id: str | None
     program_id: str | None
     program_name: str | None
@@ -33,6 +37,8 @@ _ENTRIES = """
 select a.audit_id, a.at, a.actor, coalesce(nullif(u.name, ''), u.email, k.name) as actor_name, a.action, a.subject,
        case when g.program_id = a.subject then g.name
             else coalesce(p.name, c.name, sk.name, nullif(su.name, ''), su.email) end as subject_name,
+       (a.subject in (g.program_id, p.participant_id, c.connection_id, sk.api_key_id, su.user_id, h.run_id,
+         b.backtest_id, y.payout_id)) is true as is_there,
        coalesce(a.details->>'connection_id', g.connection_id, p.connection_id, c.connection_id, h.connection_id)
          as connection_id,
        g.program_id, g.name as program_name, a.details

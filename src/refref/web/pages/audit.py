@@ -26,12 +26,12 @@ _PATH = "/settings/audit-log"
 _MOST_KEYS = 1000  # in the filter by actor
 _HEADER = ("at", "actor", "name", "action", "subject", "subject_name", "program", "connection_id", "details")
 _PAGES: dict[str, str] = {
-    "prg": "/programs/{}",
-    "ptc": "/participants/{}",
-    "pyt": "/payouts/{}",
-    "rdg": "/history/{}",
-    "con": "/integrations/stripe/{}",
-    "cus": "/customers/{}",
+    "prg": "/programs/{subject}",
+    "ptc": "/participants/{subject}",
+    "pyt": "/payouts/{subject}",
+    "rdg": "/history/{subject}",
+    "btt": "/programs/{program}/backtests/{subject}",
+    "con": "/integrations/stripe/{subject}",
 }
 _SECTIONS: dict[str, str] = {"key": "/settings#keys", "usr": "/settings#people"}
 
@@ -106,13 +106,13 @@ def _actors(people: Sequence[Member], keys: Sequence[ApiKey]) -> list[Choice]:
 
 def _link_of(row: AuditRow, viewer: Viewer) -> str | None:
     """The page of an entry's subject; one on another connection than that in view is shown there. None: it has none."""
-    prefix = row.subject.partition("_")[0]
-    if prefix in _SECTIONS:
+    prefix, subject = row.subject.partition("_")[0], quote(row.subject, safe="")
+    if row.is_there and prefix in _SECTIONS:
         return _SECTIONS[prefix]
-    if prefix == "btt" and row.program_id:
-        path = f"/programs/{quote(row.program_id)}/backtests/{quote(row.subject)}"
-    elif prefix in _PAGES:
-        path = _PAGES[prefix].format(quote(row.subject, safe=""))
+    if row.is_there and prefix in _PAGES:
+        path = _PAGES[prefix].format(subject=subject, program=quote(row.program_id or "", safe=""))
+    elif prefix == "cus":
+        path = f"/customers/{subject}"
     elif row.action == "rates.upload":
         return "/settings/currencies"
     elif row.action.startswith("review."):
