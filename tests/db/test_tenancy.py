@@ -135,6 +135,7 @@ FINDERS: dict[str, Finder] = {
     "programs.terms_of_versions": lambda tx, org, a: programs.terms_of_versions(tx, org, [(a.program_id, 1)]),
     "programs.latest_terms": lambda tx, org, a: programs.latest_terms(tx, org, a.program_id),
     "reports.participants_page": lambda tx, org, a: rows(reports.participants_page(tx, org, a.connection_id)),
+    "reports.audit_page": lambda tx, org, a: rows(reports.audit_page(tx, org)),
     "reports.participant_by_id": lambda tx, org, a: reports.participant_by_id(tx, org, a.participant_id),
     "reports.codes_of": lambda tx, org, a: reports.codes_of(tx, org, a.participant_id),
     "reports.balances_of": lambda tx, org, a: reports.balances_of(tx, org, a.participant_id),
