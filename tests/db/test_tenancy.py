@@ -53,7 +53,6 @@ FINDERS: dict[str, Finder] = {
     "api_keys.api_keys": lambda tx, org, a: api_keys.api_keys(tx, org, before=None, limit=10),
     "api_keys.api_key_by_id": lambda tx, org, a: api_keys.api_key_by_id(tx, org, a.api_key_id),
     "api_keys.valid_key_hash": lambda tx, org, a: api_keys.valid_key_hash(tx, org, a.prefix),
-    "audit.entries": lambda tx, org, a: audit.entries(tx, org, before=None, limit=10),
     "audit.entries_of": lambda tx, org, a: audit.entries_of(
         tx, org, subject=a.program_id, actions=["program.create"], limit=5
     ),
@@ -89,7 +88,8 @@ FINDERS: dict[str, Finder] = {
     "custom_events.paths_by_type": lambda tx, org, a: custom_events.paths_by_type(tx, org, a.connection_id),
     "custom_events.is_reading_again": lambda tx, org, a: custom_events.is_reading_again(tx, org, a.connection_id),
     "custom_events.put_back_page": lambda tx, org, a: custom_events.put_back_page(tx, org, a.connection_id, 10),
-    "custom_events.events_of_types_after": lambda tx, org, a: custom_events.events_of_types_after(
+    "custom_events.count_of_events": lambda tx, org, a: custom_events.count_of_events(tx, org, a.connection_id),
+    "custom_events.events_page": lambda tx, org, a: custom_events.events_page(
         tx, org, a.connection_id, ["invoice.paid"], 0, 10
     ),
     "custom_events.rereadings": lambda tx, org, a: custom_events.rereadings(tx, org, a.connection_id),

@@ -13,7 +13,7 @@ from refref.core.refusals import Refused
 from refref.core.terms import CustomEvent, QualifyingEvent, RewardRule, Terms, terms_to_json
 from refref.db import inbox
 from refref.db.bodies import compress
-from refref.flows.custom_events import TriedEvent, event_facts, try_custom_event
+from refref.flows.custom_events import TriedEvent, try_custom_event
 from refref.sample_events import sample_events
 from refref.stripe.readers import REGISTRY, read
 from refref.worker.pump import pump_once
@@ -194,17 +194,6 @@ def test_the_endpoint_is_to_be_set_up_for_the_types_that_are_asked_for(with_web:
         assert own == [*enabled, "quote.accepted"]
         await web.sign_in()
         assert "quote.accepted" in (await web.browser.get(f"/integrations/stripe/{connection_id}")).text
-
-    with_web(scenario)
-
-
-def test_drafts_can_be_tried_on_what_is_stored(with_web: RunWeb) -> None:
-    async def scenario(web: Any) -> None:
-        connection_id = (await web.connection())["connection_id"]
-        await stored(web, connection_id, PASSED_EVENT, {**event("charge.failed"), "id": "evt_2"})
-        async with web.database.tenant(web.organization_id) as tx:
-            pages = [page async for page in event_facts(tx, web.organization_id, connection_id, terms(KYC))]
-        assert [fact.links for page in pages for fact in page] == [("cus_1",)]
 
     with_web(scenario)
 

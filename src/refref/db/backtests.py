@@ -295,6 +295,22 @@ async def facts_page(
     return found
 
 
+async def scopes_of(
+    tx: Connection, organization_id: str, connection_id: str, stripe_ids: Collection[str]
+) -> dict[str, str]:
+    """The scope of each of these Stripe objects that is known."""
+    rows = await tx.fetch(
+        """
+        select f.stripe_id, f.scope_id from unnest($3::text[]) as wanted (stripe_id)
+        join fact f on f.organization_id = $1 and f.connection_id = $2 and f.stripe_id = wanted.stripe_id
+        """,
+        organization_id,
+        connection_id,
+        list(stripe_ids),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 async def booked_bodies(
     tx: Connection, organization_id: str, connection_id: str, program_id: str, scope_ids: Collection[str]
 ) -> list[tuple[str, bytes]]:

@@ -181,20 +181,31 @@ def _percent(is_done: bool, cursor: int | None, first: int | None, last: int | N
     return min(100, 100 * max(0, cursor - first + 1) // (last - first + 1))
 
 
-async def events_of_types_after(
+async def count_of_events(tx: Connection, organization_id: str, connection_id: str) -> int:
+    """How many events are stored, whatever became of them."""
+    count: int = await tx.fetchval(
+        "select count(*) from stripe_event where organization_id = $1 and connection_id = $2",
+        organization_id,
+        connection_id,
+    )
+    return count
+
+
+async def events_page(
     tx: Connection,
     organization_id: str,
     connection_id: str,
     stripe_types: Collection[str],
     after_seq: int,
     limit: int,
-) -> list[tuple[int, str, bytes]]:
-    """Stored events of these types in order of arrival, in pages: (place, type, body)."""
+) -> list[tuple[int, str, bytes | None]]:
+    """The next stored events in order of arrival as (place, type, body); the body of these types alone, where it may be
+    read. Goes by place, so that a rare type needs no long statement."""
     rows = await tx.fetch(
         """
-        select event_seq, type, body from stripe_event
-        where organization_id = $1 and connection_id = $2 and event_seq > $3 and type = any ($4)
-          and state in ('accepted', 'ignored')
+        select event_seq, type, case when type = any ($4) and state in ('accepted', 'ignored') then body end
+        from stripe_event
+        where organization_id = $1 and connection_id = $2 and event_seq > $3
         order by event_seq limit $5
         """,
         organization_id,
@@ -203,7 +214,7 @@ async def events_of_types_after(
         list(stripe_types),
         limit,
     )
-    return [(row[0], row[1], decompress(row[2])) for row in rows]
+    return [(row[0], row[1], None if row[2] is None else decompress(row[2])) for row in rows]
 
 
 async def recent_events(

@@ -32,6 +32,7 @@ from refref.core.terms import Terms
 from refref.core.totals import Totals
 from refref.db import backtests, setup
 from refref.db.pool import Connection
+from refref.flows.backtest_events import FiledEvents, gather_events, new_paths
 from refref.flows.settle import drafts_of
 from refref.sorted_runs import SortedRuns, merged
 
@@ -40,7 +41,7 @@ _RUN_BYTES = 64_000_000  # in memory, of all partitions of a process
 _encode = msgspec.msgpack.Encoder().encode
 _decode_told = msgspec.msgpack.Decoder(Told).decode
 _decode_whole = msgspec.msgpack.Decoder(list[tuple[str, str, str, int, int]]).decode
-Progress = Callable[[int], None]  # is told how many conversions were gone through since the last time
+Progress = Callable[[int], None]  # is told how many conversions (or stored events) more were gone through
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -155,20 +156,32 @@ def _counted(runs: Sequence[Path], progress: Progress) -> Iterable[Told]:
 
 
 async def tell_history(
-    tx: Connection, job: Job, program: Program, part: Part, take: Callable[[Told], None], progress: Progress
+    tx: Connection,
+    job: Job,
+    program: Program,
+    part: Part,
+    folder: Path,
+    take: Callable[[Told], None],
+    progress: Progress,
 ) -> None:
-    """Tell `take` of every conversion of a part, by the draft or in the books, customer by customer."""
+    """Tell `take` of every conversion of a part, by the draft or in the books, customer by customer; with what stored
+    events tell, where `gather_events` left it in the folder."""
+    events = FiledEvents(folder, part.after)
     after = part.after
     while True:
         page = await backtests.facts_page(tx, job.organization_id, job.connection_id, after, part.last, PAGE)
         if not page:
             return
         after = next(reversed(page))
-        bodies = await backtests.booked_bodies(tx, job.organization_id, job.connection_id, job.program_id, page)
+        parts: Mapping[str, str] = {}
+        if not events.is_empty:
+            page, parts = await events.add_to(tx, job.organization_id, job.connection_id, page)
+        stored = parts or page
+        bodies = await backtests.booked_bodies(tx, job.organization_id, job.connection_id, job.program_id, stored)
         booked: dict[str, dict[str, Booked]] = {scope: {} for scope in page}
         for scope, body in bodies:
             read = read_booked(body)
-            booked[scope][read.payment_key] = read
+            booked[parts.get(scope, scope)][read.payment_key] = read
         drafts, _ = await drafts_of(
             tx, job.organization_id, job.connection_id, page, programs=(program,), explains=False
         )
@@ -220,6 +233,8 @@ def _sold(line: Line | None, net: int) -> Line:
 async def compare_history(tx: Connection, job: Job, folder: Path, progress: Progress) -> Summary:
     """Compare a program's whole history in this process."""
     program = await program_under_draft(tx, job)
+    if paths := await new_paths(tx, job.organization_id, job.connection_id, job.terms):
+        await gather_events(tx, job.organization_id, job.connection_id, paths, folder, progress)
     gathering = Gathering(program, folder, 0, 1)
-    await tell_history(tx, job, program, Part(), gathering.take, progress)
+    await tell_history(tx, job, program, Part(), folder, gathering.take, progress)
     return gathering.complete()

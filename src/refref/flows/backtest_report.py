@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 from refref.core.backtest import Change, Summary, Sums, explained
 from refref.core.decision_words import named_in, present_decision
@@ -14,15 +15,16 @@ from refref.db import backtests
 from refref.db import explain as look
 from refref.db import facts as db_facts
 from refref.db.pool import Connection
+from refref.flows.backtest_events import FiledEvents
 from refref.flows.backtest_history import Job
 from refref.flows.settle import drafts_of
 
 Pair = tuple[Decision | None, Decision | None]  # booked, by the draft
 
 
-async def report_of(tx: Connection, job: Job, program: Program, summary: Summary) -> Document:
-    """The report. `tx` must see what the summary was made of."""
-    pairs = await _pairs(tx, job, program, summary.changes)
+async def report_of(tx: Connection, job: Job, program: Program, summary: Summary, folder: Path) -> Document:
+    """The report. `tx` and the backtest's folder must hold what the summary was made of."""
+    pairs = await _pairs(tx, job, program, summary.changes, folder)
     named = {name for pair in pairs.values() for decision in pair if decision for name in named_in(decision)}
     names = await look.names_of(tx, job.organization_id, sorted(named))
     return {
@@ -71,15 +73,21 @@ def _present_change(change: Change, pairs: Mapping[str, Pair], names: Mapping[st
     }
 
 
-async def _pairs(tx: Connection, job: Job, program: Program, changes: Sequence[Change]) -> dict[str, Pair]:
+async def _pairs(
+    tx: Connection, job: Job, program: Program, changes: Sequence[Change], folder: Path
+) -> dict[str, Pair]:
     scopes = sorted({change.scope_id for change in changes})
-    bodies = await backtests.booked_bodies(tx, job.organization_id, job.connection_id, job.program_id, scopes)
-    booked = {decision.payment_key: decision for _, body in bodies if (decision := decode_decision(body))}
+    stored: Collection[str] = scopes
     by_scope: dict[str, list[Fact]] = {scope: [] for scope in scopes}
     for row in await db_facts.facts_of_scopes(
         tx, job.organization_id, job.connection_id, stripe_ids=(), scope_ids=scopes
     ):
         by_scope[row.scope_id].append(row.fact)
+    events = FiledEvents(folder)
+    if scopes and not events.is_empty:
+        by_scope, stored = await events.add_to(tx, job.organization_id, job.connection_id, by_scope)
+    bodies = await backtests.booked_bodies(tx, job.organization_id, job.connection_id, job.program_id, stored)
+    booked = {decision.payment_key: decision for _, body in bodies if (decision := decode_decision(body))}
     drafts, _ = await drafts_of(tx, job.organization_id, job.connection_id, by_scope, programs=(program,))
     full = {
         candidate.decision.payment_key: candidate.decision

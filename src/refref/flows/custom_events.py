@@ -5,7 +5,7 @@ The reward is what the engine makes of the terms, as if the customer had been re
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,7 +14,6 @@ import msgspec
 from refref.core.attribution import CodeOwner
 from refref.core.conversions import custom_money
 from refref.core.criteria import EVENT_VARIABLES, CriteriaError, compile_criteria, compile_path
-from refref.core.custom_types import custom_paths
 from refref.core.decisions import REASONS, Decision, RuleOutcome
 from refref.core.derive import derive
 from refref.core.facts import Carrier, CarrierKind, Fact, Kind, merge
@@ -31,7 +30,6 @@ from refref.stripe.readers.custom import read_custom
 
 MAX_EVENT_BYTES = 1 << 20
 MOST_SAMPLES = 50
-PAGE = 500
 _REFERRER = "ptc_sample"
 _PROGRAM = "prg_sample"
 
@@ -156,26 +154,6 @@ async def recent_samples(
 ) -> list[StoredSample]:
     """The newest stored events of these types, whether they were read or ignored."""
     return await custom_events.recent_events(tx, organization_id, connection_id, stripe_types, min(limit, MOST_SAMPLES))
-
-
-async def event_facts(
-    tx: Connection, organization_id: str, connection_id: str, terms: Terms
-) -> AsyncIterator[tuple[Fact, ...]]:
-    """The facts that publishing these terms would make of stored events, in pages; those known already among them.
-
-    For trying terms on history: each fact belongs to the scopes of its links.
-    """
-    paths = custom_paths([terms])
-    after = 0
-    while page := await custom_events.events_of_types_after(
-        tx, organization_id, connection_id, list(paths), after, PAGE
-    ):
-        after = page[-1][0]
-        yield tuple(
-            fact
-            for _, stripe_type, body in page
-            for fact in read_custom(cast(Event, msgspec.json.decode(body)), body, paths[stripe_type])
-        )
 
 
 async def rereading_progress(tx: Connection, organization_id: str, connection_id: str) -> list[Rereading]:

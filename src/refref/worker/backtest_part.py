@@ -54,7 +54,7 @@ async def work(order: Order) -> None:
         async with database.snapshot(job.organization_id, order.snapshot) as tx:
             program = await program_under_draft(tx, job)
             gathering = Gathering(program, folder, order.part.number, order.partitions)
-            await tell_history(tx, job, program, order.part, gathering.take, advance)
+            await tell_history(tx, job, program, order.part, folder, gathering.take, advance)
     finally:
         await database.close()
     store_summary(folder, "part", order.part.number, msgspec.msgpack.encode(gathering.flush()))

@@ -9,7 +9,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -18,10 +18,11 @@ import structlog
 
 from refref.core.backtest import Summary, added
 from refref.core.words import Document
-from refref.db import backtests
+from refref.db import backtests, custom_events
 from refref.db.backtests import Backtest
 from refref.db.failures import UNREACHABLE
 from refref.db.pool import Database, export_snapshot
+from refref.flows.backtest_events import gather_events, new_paths
 from refref.flows.backtest_history import Job, Part, partitions_for, program_under_draft
 from refref.flows.backtest_report import report_of
 from refref.worker.backtest_part import Order
@@ -63,14 +64,19 @@ async def run_backtest(
         partitions = partitions_for(program, processes)
         bounds = await backtests.scope_bounds(tx, job.organization_id, job.connection_id, processes)
         snapshot = await export_snapshot(tx)
-        steps = _Steps(count * (2 if program.outline.has_sums else 1), progress)
+        paths = await new_paths(tx, job.organization_id, job.connection_id, job.terms)
+        events = await custom_events.count_of_events(tx, job.organization_id, job.connection_id) if paths else 0
+        steps = _Steps(events + count * (2 if program.outline.has_sums else 1), progress)
+        if paths:
+            gathering = gather_events(tx, job.organization_id, job.connection_id, paths, folder, steps.advance)
+            await steps.tell_during(gathering)
         starts = ["", *bounds]
         ends: list[str | None] = [*bounds, None]
         parts = [Part(number, *ends_of) for number, ends_of in enumerate(zip(starts, ends, strict=True))]
         orders = [Order(database.dsn, snapshot, job, part, partitions, str(folder)) for part in parts]
         await _run_parts(orders, partitions if program.outline.has_sums else 0, steps)
         summary = added(_summaries(folder))
-        return summary, await report_of(tx, job, program, summary)
+        return summary, await report_of(tx, job, program, summary, folder)
 
 
 def _summaries(folder: Path) -> list[Summary]:
@@ -80,18 +86,29 @@ def _summaries(folder: Path) -> list[Summary]:
 
 
 class _Steps:
-    """How far the parts are together."""
+    """How far all is together, in stored events that were looked at and conversions that were gone through."""
 
     def __init__(self, total: int, progress: Progress) -> None:
         self._total = total
         self._progress = progress
         self._done = 0
 
-    def advance(self, conversions: int) -> None:
-        self._done += conversions
+    def advance(self, steps: int) -> None:
+        self._done += steps
 
-    async def tell_forever(self) -> None:
-        """Tell every now and then. Raises Stopped."""
+    async def tell_during(self, work: Coroutine[None, None, None]) -> None:
+        """Do the work and tell every now and then how far it is. Raises Stopped, and what the work raises."""
+        tasks = [asyncio.create_task(self._tell_forever()), asyncio.create_task(work)]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _tell_forever(self) -> None:
         while True:
             await self.tell()
             await asyncio.sleep(BEAT_S)
@@ -108,16 +125,7 @@ async def _run_parts(orders: Sequence[Order], partitions: int, steps: _Steps) ->
     try:
         for order in orders:
             parts.append(await _PartProcess.start(order, steps))
-        telling = asyncio.create_task(steps.tell_forever())
-        working = asyncio.create_task(_work(parts, partitions))
-        try:
-            done, _ = await asyncio.wait({telling, working}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in (telling, working):
-                task.cancel()
-            await asyncio.gather(telling, working, return_exceptions=True)
+        await steps.tell_during(_work(parts, partitions))
         await steps.tell()
     finally:
         for part in parts:

@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from refref.core.catalog import Product
-from refref.core.terms import CustomEvent, QualifyingEvent, RewardRule, Terms
+from refref.core.terms import RewardRule, Terms
 from refref.db import catalog
 from refref.db.pool import Database
 from refref.flows.drafts import save_draft
@@ -140,27 +140,3 @@ def test_a_viewer_looks_and_starts_nothing(path: str, sample_site: SampleSite) -
         shown = client.get(path)
         assert "Ask an admin" in shown.text
         assert client.get(f"{path}/btt_none").status_code == 404
-
-
-def test_events_that_no_terms_look_at_yet_are_told_before(path: str, sample_site: SampleSite) -> None:
-    sample = sample_site.sample
-    custom = CustomEvent(("customer.updated",), 'event.data.object.metadata.kyc == "passed"')
-    draft = Terms(
-        rules=(RewardRule(rule_id="check", event="check", kind="fixed", amounts={"usd": 500}),),
-        events=(QualifyingEvent(event_id="check", kind="custom", custom=custom),),
-    )
-
-    def save(terms: Terms) -> None:
-        async def work(database: Database) -> None:
-            async with database.tenant(sample.organization_id) as tx:
-                await save_draft(
-                    tx, sample.organization_id, sample.program_id, terms=terms, actor="system", now=datetime.now(UTC)
-                )
-
-        sample_site.site.run(work)
-
-    with client_of(sample_site.url, EMAIL) as client:
-        assert "a backtest does not see it" not in client.get(path).text
-        save(draft)
-        assert "No published terms look at customer.updated yet" in client.get(path).text
-        save(DRAFT)

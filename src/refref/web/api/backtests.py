@@ -47,7 +47,7 @@ class BacktestOut(BaseModel):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    steps_done: int = Field(description="Of steps_total; the conversions that were gone through.")
+    steps_done: int = Field(description="Of steps_total; the stored events and conversions that were gone through.")
     steps_total: int
     error: str | None
 

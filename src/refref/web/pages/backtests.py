@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 
@@ -11,12 +10,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from refref.core.custom_types import custom_paths
-from refref.core.program import Program as CoreProgram
 from refref.core.refusals import Refused
-from refref.core.terms import Terms
 from refref.db import backtests as stored
-from refref.db import catalog, drafts, programs, setup
+from refref.db import catalog, drafts, programs
 from refref.db.backtests import Backtest, Line
 from refref.db.pool import Connection
 from refref.db.programs import Program, StoredTerms
@@ -122,7 +118,6 @@ async def _choose(request: Request, viewer: Connected, program_id: str, refused:
         versions = await programs.terms_versions(tx, viewer.organization_id, program_id)
         draft = await drafts.draft_of(tx, viewer.organization_id, program_id)
         known = await stored.backtests(tx, viewer.organization_id, program_id, limit=20)
-        published = await setup.programs_of(tx, viewer.organization_id, viewer.connection_id)
     return render(
         request,
         "backtests.html",
@@ -131,20 +126,9 @@ async def _choose(request: Request, viewer: Connected, program_id: str, refused:
         program=program,
         choices=_choices(versions, has_draft=draft is not None),
         known=known,
-        unread=_unread(draft.terms, published) if draft else [],
         since_ever=SINCE_EVER,
         refused=refused,
     )
-
-
-def _unread(draft: Terms, published: Sequence[CoreProgram]) -> list[str]:
-    """The types of Stripe events that the draft's custom events look at and no published terms do."""
-    read = custom_paths(version.terms for program in published for version in program.terms)
-    return [
-        stripe_type
-        for stripe_type, paths in custom_paths([draft]).items()
-        if not set(paths) <= set(read.get(stripe_type, ()))
-    ]
 
 
 def _choices(versions: list[StoredTerms], *, has_draft: bool) -> list[tuple[str, str]]:
