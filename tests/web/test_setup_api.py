@@ -179,3 +179,22 @@ def test_nothing_secret_and_nobody_s_address_is_in_the_audit_log(with_web: RunWe
             assert secret not in log.text
 
     with_web(scenario)
+
+
+def test_the_audit_log_is_filtered(with_web: RunWeb) -> None:
+    async def scenario(web: Any) -> None:
+        await web.connection()
+        program = await web.program()
+
+        async def actions(**wanted: str) -> set[str]:
+            answer = await web.api.get("/v1/audit_log", params=wanted)
+            return {entry["action"] for entry in answer.json()["data"]}
+
+        assert await actions(action="terms.publish") == {"terms.publish"}
+        assert "program.create" in await actions(subject=program["program_id"])
+        assert "connection.create" not in await actions(subject=program["program_id"])
+        assert await actions(actor="usr_nobody") == set()
+        wrong = await web.api.get("/v1/audit_log", params={"cursor": "x"})
+        assert (wrong.status_code, wrong.json()["code"], wrong.json()["field"]) == (400, "invalid_cursor", "cursor")
+
+    with_web(scenario)

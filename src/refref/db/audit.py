@@ -68,18 +68,6 @@ async def record(
     )
 
 
-async def entries(tx: Connection, organization_id: str, *, before: str | None, limit: int) -> list[AuditEntry]:
-    """The newest entries first, those older than the id `before`."""
-    rows = await tx.fetch(
-        "select audit_id, at, actor, action, subject, details from audit_log"
-        " where organization_id = $1 and ($2::text is null or audit_id < $2) order by audit_id desc limit $3",
-        organization_id,
-        before,
-        limit,
-    )
-    return [AuditEntry(**row) for row in rows]
-
-
 async def entries_of(
     tx: Connection, organization_id: str, *, subject: str, actions: Sequence[str], limit: int
 ) -> list[AuditEntry]:

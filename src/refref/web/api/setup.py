@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Annotated
 
@@ -13,9 +12,8 @@ from starlette.responses import Response
 from refref.connecting.keys import store_new, store_other, try_new, try_other
 from refref.core.refusals import Refused
 from refref.db import api_keys as api_key_rows
-from refref.db import audit, connections, organizations
+from refref.db import connections, organizations, reports
 from refref.db.api_keys import ApiKey
-from refref.db.audit import AuditEntry
 from refref.db.connections import StripeConnection
 from refref.db.pool import Connection
 from refref.flows import api_keys
@@ -39,7 +37,7 @@ from refref.web.api.models import (
     OrganizationOut,
     SecretOut,
 )
-from refref.web.api.paging import Cursor, Limit, PageOf, before_id, present_rows
+from refref.web.api.paging import Cursor, Limit, PageOf, Search, before_id, present_page, present_rows
 from refref.web.api.schema import operation_id
 
 router = APIRouter(prefix="/v1", tags=["set-up"], generate_unique_id_function=operation_id)
@@ -241,24 +239,21 @@ async def set_test_clock(call: Writing, connection_id: str, body: TestClockIn) -
 
 
 @router.get("/audit_log")
-async def list_audit_log(call: Reading, limit: Limit = 50, cursor: Cursor = None) -> PageOf[AuditEntryOut]:
-    """Who did what."""
-    before = before_id(cursor, "aud")
+async def list_audit_log(
+    call: Reading,
+    action: str | None = None,
+    actor: str | None = None,
+    subject: Search = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> PageOf[AuditEntryOut]:
+    """Who did what, the newest first. `action` and `actor` are exact; `subject` is looked for in ids and names."""
     async with call.transaction() as tx:
-        rows = await audit.entries(tx, call.organization_id, before=before, limit=limit + 1)
-    return present_rows(rows, limit, _present_audit_entry, lambda row: row.audit_id)
+        page = await reports.audit_page(
+            tx, call.organization_id, action=action, actor=actor, subject=subject, cursor=cursor, limit=limit
+        )
+    return present_page(page, AuditEntryOut.model_validate)
 
 
 def _present_api_key(row: ApiKey) -> ApiKeyOut:
     return ApiKeyOut.model_validate(row)
-
-
-def _present_audit_entry(row: AuditEntry) -> AuditEntryOut:
-    return AuditEntryOut(
-        audit_id=row.audit_id,
-        at=row.at,
-        actor=row.actor,
-        action=row.action,
-        subject=row.subject,
-        details=json.loads(row.details),
-    )
