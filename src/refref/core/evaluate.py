@@ -34,13 +34,14 @@ class Course:
 
     __slots__ = (
         "binding", "config", "counted", "cycles", "denied", "findings", "first_counted", "flags", "has_paid_before",
-        "is_fraud_held", "numbers", "program", "referee", "verdict",
+        "is_fraud_held", "numbers", "outline", "program", "referee", "verdict",
     )  # fmt: skip
 
     def __init__(
         self, program: Program, binding: Binding, referee: Referee, sales: Sequence[Sale], config: Config
     ) -> None:
         self.program = program
+        self.outline = program.outline
         self.binding = binding
         self.referee = referee
         self.config = config
@@ -60,6 +61,13 @@ class Course:
         self.is_fraud_held = False
         self.flags: tuple[str, ...] = ()
         self.findings = findings(binding.participant_id, referee.emails, referee.ips, config)
+
+    def cycle(self, key: str) -> Cycle:
+        """The earning cycle of all payments (_ALL) or of one subscription."""
+        known = self.cycles.get(key)
+        if known is None:
+            known = self.cycles[key] = Cycle()
+        return known
 
     def look_for_fraud(self, terms: CompiledTerms) -> None:
         """Judge the referral by the checks that it answers alone; whether a person overrides them is asked later."""
@@ -97,7 +105,7 @@ def evaluate(
 
 def _happenings(course: Course) -> list[Happening]:
     """What happened besides payments, each under the terms of its instant."""
-    if not course.program.outline.has_moneyless:
+    if not course.outline.has_moneyless:
         return []
     program, bound_at = course.program, course.binding.bound_at
     found: dict[str, Happening] = {}
@@ -172,8 +180,7 @@ def _payment_reason(course: Course, terms: CompiledTerms, sale: Sale, base: Base
 def _count_sale(
     course: Course, terms: CompiledTerms, sale: Sale, base: Base, reversal: Reversal, refused: Mapping[int, str]
 ) -> Candidate:
-    of_all = course.cycles.setdefault(_ALL, Cycle())
-    own = course.cycles.setdefault(sale.subscription_id or "", Cycle())
+    of_all, own = course.cycle(_ALL), course.cycle(sale.subscription_id or "")
     for counting in (of_all, own):
         counting.first_at = sale.paid_at if counting.first_at is None else counting.first_at
         counting.number += 1
@@ -184,7 +191,7 @@ def _count_sale(
         course.numbers[sale.subscription_id] = of_subscription
     kinds = kinds_of(sale, course.referee, cycle.number, of_subscription)
     situation = Situation(
-        course.program, terms, course.binding, course.referee, course.config,
+        course.program, course.outline, terms, course.binding, course.referee, course.config,
         cycle=cycle, cycles=(of_all, own), kinds=kinds, is_new=not course.has_paid_before,
         sale=sale, base=base, reversal=reversal,
     )  # fmt: skip
@@ -195,14 +202,13 @@ def _count_sale(
         course, sale, "", base, reversal, terms.version,
         number=cycle.number, rules=outcomes, kinds=_in_order(kinds),
     )  # fmt: skip
-    program = course.program
     return Candidate(
         decision,
         claims,
         referral=1 if course.counted == 1 else -1,
         is_undone=reversal.is_whole,
         is_by_code=_is_by_code(course.binding),
-        revenue=_revenue(program.outline.revenue_currency, situation, reversal) if program.is_shared else 0,
+        revenue=_revenue(course.outline.revenue_currency, situation, reversal) if course.outline.is_shared else 0,
         is_held=reversal.is_held,
         approval=_verdict(course, sale.ids),
     )
@@ -301,9 +307,9 @@ def _judge_happening(course: Course, happening: Happening) -> Candidate:
     claims: tuple[Claim, ...] = ()
     currency = happening.currency
     if not reason:
-        cycle = course.cycles.setdefault(_ALL, Cycle())
+        cycle = course.cycle(_ALL)
         situation = Situation(
-            program, terms, binding, course.referee, course.config,
+            program, course.outline, terms, binding, course.referee, course.config,
             cycle=cycle, cycles=(cycle,), kinds=frozenset((happening.kind,)),
             is_new=not course.has_paid_before, happening=happening,
         )  # fmt: skip

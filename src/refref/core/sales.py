@@ -153,12 +153,11 @@ def _pays(payment: Sale, invoice: Sale) -> bool:
 
 
 def _sale_of(group: list[Fact]) -> Sale | None:
-    payers = sorted(
-        (fact for fact in group if fact.state is not None and fact.kind in _KEY_ORDER),
-        key=lambda fact: (_KEY_ORDER[fact.kind], -fact.rank, fact.stripe_id),
-    )
+    payers = [fact for fact in group if fact.state is not None and fact.kind in _KEY_ORDER]
     if not payers:
         return None
+    if len(payers) > 1:
+        payers.sort(key=lambda fact: (_KEY_ORDER[fact.kind], -fact.rank, fact.stripe_id))
     first = payers[0]
     if isinstance(first.state, InvoiceState):
         return _invoice_sale(first, first.state, group)
@@ -174,14 +173,13 @@ def _links_of(prefixes: tuple[str, ...], *groups: Sequence[Fact]) -> str | None:
     for group in groups:
         found = [link for fact in group for link in fact.links if link.startswith(prefixes)]
         if found:
-            return min(found)
+            return found[0] if len(found) == 1 else min(found)
     return None
 
 
 def _ids(group: Sequence[Fact]) -> tuple[str, ...]:
     ids = {fact.stripe_id for fact in group}
-    for fact in group:
-        ids.update(link for link in fact.links if not link.startswith(_NOT_OF_ONE_SALE))
+    ids.update([link for fact in group for link in fact.links if not link.startswith(_NOT_OF_ONE_SALE)])
     return tuple(sorted(ids))
 
 

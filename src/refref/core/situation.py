@@ -12,7 +12,7 @@ from refref.core.compiled import CompiledTerms
 from refref.core.conversions import Happening, Referee, coupons_of, plan_line
 from refref.core.facts import InvoiceState, Line, PaymentIntentState, SessionState, SubscriptionState
 from refref.core.periods import months_between
-from refref.core.program import Config, Participant, Profile, Program
+from refref.core.program import Config, Outline, Participant, Profile, Program
 from refref.core.reversals import Reversal, reversal_of
 from refref.core.sales import Sale
 from refref.core.terms import Terms
@@ -66,6 +66,7 @@ class Situation:
     def __init__(
         self,
         program: Program,
+        outline: Outline,
         terms: CompiledTerms,
         binding: Binding,
         referee: Referee,
@@ -81,7 +82,7 @@ class Situation:
         happening: Happening | None = None,
     ) -> None:
         self.program = program
-        self.outline = program.outline
+        self.outline = outline
         self.terms = terms
         self.binding = binding
         self.referee = referee
