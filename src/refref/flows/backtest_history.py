@@ -37,6 +37,7 @@ from refref.flows.settle import drafts_of
 from refref.sorted_runs import SortedRuns, merged
 
 PAGE = 400  # scopes
+_STEP = 4_000  # conversions of which is told at once: each time wakes another process
 _RUN_BYTES = 64_000_000  # in memory, of all partitions of a process
 _encode = msgspec.msgpack.Encoder().encode
 _decode_told = msgspec.msgpack.Decoder(Told).decode
@@ -147,9 +148,9 @@ def _counted(runs: Sequence[Path], progress: Progress) -> Iterable[Told]:
     for _, _, body in merged(runs):
         yield _decode_told(body)
         count += 1
-        if count % PAGE == 0:
-            progress(PAGE)
-    progress(count % PAGE)
+        if count % _STEP == 0:
+            progress(_STEP)
+    progress(count % _STEP)
 
 
 # Reading -------------------------------------------------------------------------------------------------------------
