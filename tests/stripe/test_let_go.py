@@ -22,11 +22,12 @@ def test_no_answer_stays_in_memory() -> None:
                 answer = await gateway.read("/v1/invoices", {"limit": 100})
                 assert answer["data"] == [{"id": "in_1"}]
             assert len(asked) == 5
-            kept = sum(type(item) is httpx.Response for item in gc.get_objects())
+            kept = sum(type(item) is httpx.Response for item in gc.get_objects()) - before
             await gateway.close()
         return kept
 
     gc.collect()
+    before = sum(type(item) is httpx.Response for item in gc.get_objects())  # what other tests keep
     gc.disable()
     try:
         assert asyncio.run(work()) == 0
