@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refref.cli.running import AsJson, Installation, Organization, fail, run, show, table
+from refref.cli.running import AsJson, Installation, Organization, fail, one_of, run, show, table
 
 if TYPE_CHECKING:
     from refref.db.reports import AuditRow, Page
@@ -37,8 +37,7 @@ def list_entries(
     from refref.core.audit_words import ACTIONS
     from refref.db import reports
 
-    if action is not None and action not in ACTIONS:
-        fail(f"--action is one of: {', '.join(sorted(ACTIONS))}.", code=2)
+    one_of(action, sorted(ACTIONS), "--action")
     if actor is not None and not re.fullmatch(r"system|user:usr_\w+|key:key_\w+", actor):
         fail("--actor is user:usr_…, key:key_… or system; `refref audit list` shows them.", code=2)
 

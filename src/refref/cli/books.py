@@ -7,7 +7,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from refref.cli.running import AsJson, ConnectionId, Installation, Organization, fail, run, show, table
+from refref.cli.running import AsJson, ConnectionId, Installation, Organization, fail, one_of, run, show, table
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,9 +40,7 @@ def events(
     from refref.db.reports.events import EventState
 
     states: tuple[EventState, ...] = get_args(EventState)
-    wanted = next((known for known in states if known == state), None)
-    if state is not None and wanted is None:
-        fail(f"--state is one of: {', '.join(states)}.", code=2)
+    wanted = one_of(state, states, "--state")
 
     async def work(here: Installation) -> reports.Page[reports.EventRow]:
         async with here.books(organization, connection) as (tx, own):

@@ -13,8 +13,8 @@ from refref.cli.running import (
     Installation,
     Instant,
     Organization,
-    fail,
     given_instant,
+    one_of,
     run,
     show,
     table,
@@ -107,9 +107,7 @@ def list_payments(
     from refref.db.reports import Outcome
 
     outcomes: tuple[Outcome, ...] = get_args(Outcome)
-    wanted = next((known for known in outcomes if known == outcome), None)
-    if outcome is not None and wanted is None:
-        fail(f"--outcome is one of: {', '.join(outcomes)}.", code=2)
+    wanted = one_of(outcome, outcomes, "--outcome")
     from_at = given_instant(since)
 
     async def work(here: Installation) -> Page[DecisionRow]:
@@ -166,9 +164,7 @@ def list_rewards(
     from refref.db.reports import RewardStatus
 
     statuses: tuple[RewardStatus, ...] = get_args(RewardStatus)
-    wanted = next((known for known in statuses if known == status), None)
-    if status is not None and wanted is None:
-        fail(f"--status is one of: {', '.join(statuses)}.", code=2)
+    wanted = one_of(status, statuses, "--status")
 
     async def work(here: Installation) -> Page[RewardRow]:
         async with here.books(organization, connection) as (tx, own):

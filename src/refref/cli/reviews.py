@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refref.cli.running import ACTOR, AsJson, ConnectionId, Installation, Organization, fail, run, show, table
+from refref.cli.running import ACTOR, AsJson, ConnectionId, Installation, Organization, fail, one_of, run, show, table
 
 if TYPE_CHECKING:
     from refref.db.reports import Page, ReviewRow, RewardRow
@@ -145,8 +145,7 @@ def withdraw(
 def _check_hold(hold: str | None) -> None:
     from refref.flows.reviews import HOLDS
 
-    if hold is not None and hold not in HOLDS:
-        fail(f"--hold is one of: {', '.join(HOLDS)}.", code=2)
+    one_of(hold, HOLDS, "--hold")
 
 
 def _decide(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from refref.settings import Settings
 
 T = TypeVar("T")
+Known = TypeVar("Known", bound=str)
 
 ACTOR = "system"
 
@@ -139,6 +140,15 @@ def fail(sentence: str, code: int = 1) -> NoReturn:
     """Say what is wrong and end."""
     print(f"refref: {sentence}", file=sys.stderr)
     raise typer.Exit(code)
+
+
+def one_of(given: str | None, known: Iterable[Known], option: str) -> Known | None:
+    """What was given for an option that has certain values; None where nothing was. Ends with 2 on anything else."""
+    values = tuple(known)
+    found = next((value for value in values if value == given), None)
+    if given is not None and found is None:
+        fail(f"{option} is one of: {', '.join(values)}.", code=2)
+    return found
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refref.cli.running import AsJson, Installation, Organization, fail, run, show, table
+from refref.cli.running import AsJson, Installation, Organization, fail, one_of, run, show, table
 
 if TYPE_CHECKING:
     from refref.core.terms import Terms
@@ -98,9 +98,7 @@ def _play(
     from refref.simulator.reading import fault_lines, read_story
     from refref.simulator.running import play_story
 
-    if api_version is not None and api_version not in API_VERSIONS:
-        fail(f"--api-version is one of: {', '.join(API_VERSIONS)}.", code=2)
-    mode = Mode(api_version or API_VERSIONS[-1], shuffled, 2 if shuffled else 1)
+    mode = Mode(one_of(api_version, API_VERSIONS, "--api-version") or API_VERSIONS[-1], shuffled, 2 if shuffled else 1)
     try:
         told = read_story(text)
         if chosen is None and told.story.program_id:
