@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from connecting.town import ENOUGH, platform_of, settings_for, stripe_on_a_port
+from looks import assert_accessible, width_of
 from refref.connecting.access import Acting, Desk
 from refref.connecting.watch import check_connection
 from refref.db.pool import Database
@@ -82,13 +82,12 @@ def shot(page: Page, name: str) -> None:
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of its literals
         page.wait_for_timeout(400)  # colours fade into one another
-        found = Axe().run(page)
-        assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+        assert_accessible(page, name)
         if SHOTS:
             page.screenshot(path=SHOTS / f"{name}-{scheme}.png", full_page=True)
     size = page.viewport_size
     page.set_viewport_size({"width": 360, "height": 740})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
+    assert width_of(page) <= 360, name
     if SHOTS:
         page.screenshot(path=SHOTS / f"{name}-phone.png", full_page=True)
     assert size is not None

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from looks import assert_accessible, width_of
 from refref.core.catalog import Product
 from refref.core.terms import RewardRule, Terms
 from refref.db import catalog
@@ -59,8 +59,7 @@ def picture(page: Page, name: str) -> None:
 
 
 def check(page: Page) -> None:
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    assert_accessible(page)
 
 
 def test_from_the_choice_to_the_result(page: Page, path: str, sample_site: SampleSite) -> None:
@@ -79,11 +78,11 @@ def test_from_the_choice_to_the_result(page: Page, path: str, sample_site: Sampl
     check(page)
     picture(page, "result")
     page.set_viewport_size({"width": 360, "height": 740})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert width_of(page) <= 360
     check(page)
     picture(page, "result")
     page.goto(path)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert width_of(page) <= 360
     expect(page.get_by_text("Done").first).to_be_visible()
     picture(page, "list")
 

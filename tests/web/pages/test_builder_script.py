@@ -4,9 +4,9 @@ scrolling on a phone."""
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from looks import assert_accessible, width_of
 from refref.core.catalog import Coupon, Price, Product
 from refref.db import catalog
 from refref.db.pool import Database
@@ -50,9 +50,8 @@ def test_every_page_of_a_full_draft_fits_a_phone_and_reads_well(
 ) -> None:
     for path in ("", *(f"/{name}" for name in PAGES), "/rules", "/events", "/events/2/try"):
         page.goto(f"{sample_site.url}{program}/draft{path}")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
-        found = Axe().run(page)
-        assert found.violations_count == 0, f"{path}: {found.generate_report()}"
+        assert width_of(page) <= 360, path
+        assert_accessible(page, path)
 
 
 def test_products_are_found_by_name_and_chosen(page: Page, sample_site: SampleSite, program: str) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from looks import assert_accessible, width_of
 from refref.db.bodies import compress
 from refref.db.delivery_refusals import note_refusals
 from refref.db.inbox import Arrival, accept
@@ -31,9 +31,8 @@ def page(request: pytest.FixtureRequest, browser: Browser, sample_site: SampleSi
 
 def looks_well(page: Page) -> None:
     assert page.viewport_size is not None
-    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    assert width_of(page) <= page.viewport_size["width"]
+    assert_accessible(page)
 
 
 def sicken(site: SampleSite) -> None:
