@@ -166,9 +166,15 @@ def buy(demo: Demo, email: str) -> str:  # noqa: F811 - the same
         if price["recurring"] and price["currency"] == "usd" and price["recurring"]["interval"] == "month"
     )
     session = demo.sandbox("subscribe", price=monthly["id"], email=email, refcode=PROMOTER)["object"]
-    wait_for(lambda: demo.api(f"explain/{session['invoice']}")["payments"], "the sale to be decided", 90)
+    wait_for(lambda: PROMOTER in codes_of(demo, session["invoice"]), "the sale to be decided with its code", 90)
     time.sleep(1.1)  # Stripe counts seconds, and the order of the sales matters here
     return str(session["customer"])
+
+
+def codes_of(demo: Demo, invoice: str) -> list[str]:  # noqa: F811 - the same
+    """The codes that were seen for the sale. Its invoice may be decided before its checkout session arrives."""
+    payments = demo.api(f"explain/{invoice}")["payments"]
+    return [seen["value"] for payment in payments for program in payment["programs"] for seen in program["evidence"]]
 
 
 def backtest(page: Page, program: str) -> None:
