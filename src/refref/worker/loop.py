@@ -23,7 +23,7 @@ from refref.worker.mail_list import adopt_mail_list
 from refref.worker.pace import Pace
 from refref.worker.polling import poll_events_due
 from refref.worker.problem_mail import ProblemMail
-from refref.worker.pump import Floors, pump_once
+from refref.worker.pump import Turns, pump_once
 from refref.worker.rereader import read_again_due
 from refref.worker.watch import watch_due
 
@@ -91,13 +91,13 @@ class Growth:
 async def _pump_forever(database: Database, now: Callable[[], int]) -> None:
     called = asyncio.Event()
     growth = Growth()
-    floors = Floors()
+    turns = Turns()
     while True:
         try:
             async with database.listen(WAKE_CHANNEL, called.set):
                 while True:
                     called.clear()
-                    while events := (await pump_once(database, now, floors)).events:
+                    while events := (await pump_once(database, now, turns)).events:
                         if growth.is_tenfold(events):
                             await database.forget_plans()
                     try:

@@ -19,7 +19,8 @@ from refref.flows.read_stored import read_stored
 from refref.flows.settle import Incoming, settle
 from refref.stripe.readers import NeedKind, UnreadableEvent
 
-BATCH = 400
+BATCH = 400  # at most so many events, and as many scopes to judge again, in one turn
+FACTS = 10_000  # about so many facts in one: what bounds a worker's memory, however long its customers' histories are
 
 log = structlog.get_logger("refref.pump")
 
@@ -32,52 +33,73 @@ class Pumped:
     entries: int = 0
 
 
-class Floors:
-    """Up to which event each connection's inbox is known to be done, so that a turn need not start from the first one.
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What a batch came to: the entries that it booked, and the facts that it had to hold for that."""
 
-    Events commit a little out of order and failed ones come again, so a floor lies well below the last event done, and
-    all floors are forgotten every second.
+    entries: int
+    facts: int
+
+
+class Turns:
+    """What earlier turns tell of a connection: how large the next may be, and up to which event its inbox is done.
+
+    A scope is derived whole, so a batch weighs what is known of its customers: the next takes as many as should hold
+    `most_facts`, and the first of a connection a quarter of a batch. Events commit a little out of order and failed
+    ones come again, so a floor lies well below the last event done, and all floors are forgotten every second.
     """
 
     _MARGIN = 4096
     _FORGOTTEN_AFTER_S = 1.0
+    _LEAST = 10
 
-    def __init__(self) -> None:
-        self._by_connection: dict[str, int] = {}
+    def __init__(self, most_facts: int = FACTS) -> None:
+        self._most_facts = most_facts
+        self._sizes: dict[str, int] = {}
+        self._floors: dict[str, int] = {}
         self._since = time.monotonic()
 
-    def of(self, connection_id: str) -> int:
-        """The floor to look above."""
+    def floor_of(self, connection_id: str) -> int:
+        """The event to look above."""
         if time.monotonic() - self._since > self._FORGOTTEN_AFTER_S:
-            self._by_connection.clear()
+            self._floors.clear()
             self._since = time.monotonic()
-        return self._by_connection.get(connection_id, 0)
+        return self._floors.get(connection_id, 0)
 
-    def raise_to(self, connection_id: str, batch: Sequence[Work]) -> None:
-        """Take note of a batch that was claimed in order."""
+    def size_of(self, connection_id: str) -> int:
+        """How many events, or scopes, the next turn takes at most."""
+        return self._sizes.get(connection_id, BATCH // 4)
+
+    def note(self, connection_id: str, batch: Sequence[Work], taken: int, facts_held: int) -> None:
+        """Take note of a turn: its events, claimed in order, with the dirty scopes `taken`, and what they weighed."""
         if batch:
-            self._by_connection[connection_id] = max(0, batch[-1].event_seq - self._MARGIN)
+            self._floors[connection_id] = max(0, batch[-1].event_seq - self._MARGIN)
+        if taken:
+            fitting = self._most_facts * taken // max(1, facts_held)
+            self._sizes[connection_id] = max(self._LEAST, min(BATCH, fitting))
 
 
-async def pump_once(database: Database, now: Callable[[], int], floors: Floors | None = None) -> Pumped:
+async def pump_once(database: Database, now: Callable[[], int], turns: Turns | None = None) -> Pumped:
     """Settle one batch of one connection. A batch that fails is done again event by event, so that one bad event
     stops no other; the bad one is tried eight times and then parked. Raises UNREACHABLE errors."""
     claim: Claim | None = None
     batch: list[Work] = []
+    turns = turns or Turns()
     try:
         async with database.reference() as tx:
             claim = await inbox.claim_connection(tx)
             if claim is None:
                 return Pumped()
-            floor = floors.of(claim.connection_id) if floors else 0
-            batch = await inbox.due_work(tx, claim.organization_id, claim.connection_id, BATCH, after_seq=floor)
+            own = claim.organization_id, claim.connection_id
+            size = turns.size_of(claim.connection_id)
+            batch = await inbox.due_work(tx, *own, size, after_seq=turns.floor_of(claim.connection_id))
             dirty: list[str] = []
-            if claim.has_dirty_scopes and len(batch) < BATCH:
-                dirty = await facts.take_dirty(tx, claim.organization_id, claim.connection_id, BATCH)
-            entries = await _settle_batch(tx, claim, batch, dirty, now())
-            if floors:
-                floors.raise_to(claim.connection_id, batch)
-            return Pumped(len(batch) + len(dirty), entries)
+            if claim.has_dirty_scopes and len(batch) < size:
+                dirty = await facts.take_dirty(tx, *own, size)
+            booked = await _settle_batch(tx, claim, batch, dirty, now())
+            taken = len(batch) + len(dirty)
+            turns.note(claim.connection_id, batch, taken, booked.facts)
+            return Pumped(taken, booked.entries)
     except UNREACHABLE:
         raise
     except Exception as error:  # the worker loop's edge: whatever an event did, the others go on
@@ -87,7 +109,7 @@ async def pump_once(database: Database, now: Callable[[], int], floors: Floors |
     return Pumped(len(batch), sum([await _settle_alone(database, claim, work, now()) for work in batch]))
 
 
-async def _settle_batch(tx: Connection, claim: Claim, batch: Sequence[Work], dirty: Sequence[str], now: int) -> int:
+async def _settle_batch(tx: Connection, claim: Claim, batch: Sequence[Work], dirty: Sequence[str], now: int) -> Booked:
     organization_id, connection_id = claim.organization_id, claim.connection_id
     incoming: list[Incoming] = []
     needs: list[OpenNeed] = []
@@ -115,7 +137,7 @@ async def _settle_batch(tx: Connection, claim: Claim, batch: Sequence[Work], dir
     await ask_what_matters(tx, organization_id, connection_id, needs, settled.facts)
     await catalog.store_items(tx, organization_id, connection_id, items)
     await inbox.finish(tx, organization_id, connection_id, done)
-    return settled.entries
+    return Booked(settled.entries, len(settled.facts))
 
 
 async def _settle_alone(database: Database, claim: Claim, work: Work, now: int) -> int:
@@ -124,7 +146,7 @@ async def _settle_alone(database: Database, claim: Claim, work: Work, now: int) 
             await lock_books(tx, claim.connection_id)
             if not await inbox.is_waiting(tx, claim.organization_id, claim.connection_id, work.event_seq):
                 return 0
-            return await _settle_batch(tx, claim, [work], [], now)
+            return (await _settle_batch(tx, claim, [work], [], now)).entries
     except UNREACHABLE:
         raise
     except Exception as error:  # the worker loop's edge: the failure is stored with the event
