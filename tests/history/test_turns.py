@@ -22,7 +22,7 @@ PAID_AT = 1_700_000_000
     ("taken", "facts_held", "expected"),
     [
         pytest.param(100, 500, BATCH, id="short histories: a whole batch"),
-        pytest.param(100, 4_000, 250, id="forty facts for each event: as many as hold ten thousand"),
+        pytest.param(100, 1_000, 250, id="ten facts for each event: as many as should hold the limit"),
         pytest.param(100, 1_000_000, 10, id="never fewer than ten"),
         pytest.param(7, 0, BATCH, id="events without facts"),
     ],
@@ -37,7 +37,7 @@ def test_the_next_turn_takes_as_many_as_should_hold_the_limit(taken: int, facts_
 
 def test_a_turn_that_did_nothing_tells_nothing() -> None:
     turns = Turns()
-    turns.note("con_a", [], 100, 4_000)
+    turns.note("con_a", [], 100, 1_000)
     turns.note("con_a", [], 0, 0)
     assert turns.size_of("con_a") == 250
 

@@ -20,7 +20,7 @@ from refref.flows.settle import Incoming, settle
 from refref.stripe.readers import NeedKind, UnreadableEvent
 
 BATCH = 400  # at most so many events, and as many scopes to judge again, in one turn
-FACTS = 10_000  # about so many facts in one: what bounds a worker's memory, however long its customers' histories are
+FACTS = 2_500  # about so many facts in one: what bounds the memory (some 10 KB each), however long the histories are
 
 log = structlog.get_logger("refref.pump")
 
