@@ -6,6 +6,7 @@ import pytest
 from refref.core.attribution import Evidence
 from refref.core.decisions import HOLDS, REASONS, WAITING, Decision, RuleOutcome
 from refref.core.facts import CarrierKind
+from refref.core.reversals import ReversalItem
 from refref.core.unknown_ids import IdSituation, causes_of
 from refref.core.why_not import GATES, HOLD_GATES, REASON_GATES, stopped_by, stopped_event
 
@@ -110,6 +111,33 @@ def test_the_rule_that_stopped_a_payment_is_told(decisions: list[Decision], stop
     assert found is not None
     assert (found.gate, found.code, found.rule_id) == stop
     assert found.sentence == REASONS[found.code]
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [
+        ("needs_response", "Answer the dispute in Stripe: the reward is back when it is won."),
+        ("under_review", "Answer the dispute in Stripe: the reward is back when it is won."),
+        ("lost", "Nothing is to be done: the customer has the money back."),
+    ],
+)
+def test_a_dispute_that_may_still_be_won_says_so(status: str, remedy: str) -> None:
+    given = msgspec.structs.replace(
+        decision("", earning(taken=100), outcome="rewarded"),
+        reversals=(ReversalItem("du_1", "dispute", 100, "reversed", f"dispute_{status}"),),
+    )
+    found = stopped_by([given])
+    assert found is not None
+    assert (found.code, found.remedy) == ("went_back", remedy)
+
+
+@pytest.mark.parametrize("reason", sorted(code for code, (_, _, href) in REASON_GATES.items() if href == "/programs"))
+def test_a_remedy_of_the_terms_leads_to_the_program_and_says_since_when(reason: str) -> None:
+    found = stopped_by([decision(reason)])
+    assert found is not None
+    assert found.href == "/programs/prg_1"
+    if found.remedy.startswith("If it should have earned"):
+        assert "in force since the day of the payment" in found.remedy
 
 
 def test_an_unknown_code_is_named() -> None:

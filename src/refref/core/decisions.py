@@ -15,8 +15,8 @@ from refref.core.reversals import ReversalItem
 
 # Every reason, with the sentence a merchant reads. docs/how-it-counts.md is checked against this table.
 REASONS: dict[str, str] = {
-    "not_attributed": "No referral identifier was found on this sale or its customer.",
-    "unknown_code": "A referral identifier was found, but no participant has that code.",
+    "not_attributed": "No referral identifier that counts was found on this sale or its customer.",
+    "unknown_code": "A referral identifier was found, but no participant who can earn has that code.",
     "inactive_code": "The participant's code was no longer active when it was used.",
     "self_referral": "The participant and the customer seem to be the same person (same e-mail address or card).",
     "fraud_denied": "A check against fraud found something, and the terms say that such a referral earns nothing.",

@@ -13,7 +13,10 @@ from refref.core.decisions import HOLDS, REASONS, Decision
 
 GATES = ("delivery", "payment", "attribution", "program", "customer", "conditions", "amount", "limits", "people")
 
-_TERMS = "If it should have earned, change the terms: earlier versions keep what they gave."
+_TERMS = (
+    "If it should have earned, publish changed terms that are in force since the day of the payment; terms of a later "
+    "day leave it as it is."
+)
 _BIND = "Bind the customer by hand"  # at the beginning of what only helps for a customer, not for a guest
 _GUEST = "A guest cannot be bound by hand: let the next sale carry the identifier, or create a customer with it."
 _APPROVE = "Approve the referral on the customer's page, if it is none."
@@ -37,7 +40,11 @@ REASON_GATES: dict[str, tuple[str, str, str]] = {
     "self_referral": ("people", _APPROVE, ""),
     "fraud_denied": ("people", _APPROVE, ""),
     "rejected": ("people", "Take the rejection back, if it was a mistake.", "/approvals/decided"),
-    "before_terms": ("program", "Publish terms that take effect earlier.", "/programs"),
+    "before_terms": (
+        "program",
+        "Nothing is to be done: a program's first terms may take effect in the past, no later version before them.",
+        "/programs",
+    ),
     "program_not_running": ("program", _TERMS, "/programs"),
     "program_paused": ("program", "Resume the program; whoever is referred from then on counts.", "/programs"),
     "program_ended": ("program", "Nothing is to be done: an archived program gives nothing new.", ""),
@@ -105,13 +112,22 @@ def _of(decision: Decision) -> StoppedBy:
     gate, remedy, href = REASON_GATES[code]
     is_customer = decision.referee_id.startswith(("cus_", "acct_"))
     if remedy.startswith(_BIND):
-        remedy, href = (remedy, f"/customers/{decision.referee_id}/referral") if is_customer else (_GUEST, "")
+        remedy, href = bind_by_hand(decision, remedy.removeprefix(_BIND))
+    elif href == "/programs" and decision.program_id:
+        href = f"/programs/{decision.program_id}"
     elif code == "unknown_code":
         told = next((item.value for item in decision.evidence if item.verdict == "unknown_code"), "")
         remedy = remedy.replace("the code", f"the code “{told[:64]}”", 1) if told else remedy
     elif remedy == _APPROVE and is_customer:
         href = f"/customers/{decision.referee_id}"
     return StoppedBy(gate=gate, code=code, sentence=REASONS[code], remedy=remedy, href=href, rule_id=rule_id)
+
+
+def bind_by_hand(decision: Decision, rest: str) -> tuple[str, str]:
+    """The remedy of binding the customer by hand, ending with `rest`, and its page; what helps instead for a guest."""
+    if not decision.referee_id.startswith(("cus_", "acct_")):
+        return _GUEST, ""
+    return f"{_BIND}{rest}", f"/customers/{decision.referee_id}/referral"
 
 
 def _held(decision: Decision) -> StoppedBy | None:
@@ -122,6 +138,8 @@ def _held(decision: Decision) -> StoppedBy | None:
     if all(rule.reason == "rejected" for rule in rewarded):
         code, sentence = "rejected", REASONS["rejected"]
     elif all(0 < rule.amount == rule.reversed for rule in rewarded):
+        if any(item.kind == "dispute" and item.reason in _OPEN_DISPUTES for item in decision.reversals):
+            return _disputed(rewarded[0].rule_id)
         code, sentence = "went_back", "All of the money went back, and the reward with it."
     elif all(rule.holds for rule in rewarded):
         code, sentence = rewarded[0].holds[0], HOLDS[rewarded[0].holds[0]]
@@ -131,6 +149,20 @@ def _held(decision: Decision) -> StoppedBy | None:
         return None
     gate, remedy, href = HOLD_GATES[code] if code in HOLD_GATES else REASON_GATES[code]
     return StoppedBy(gate=gate, code=code, sentence=sentence, remedy=remedy, href=href, rule_id=rewarded[0].rule_id)
+
+
+_OPEN_DISPUTES = frozenset(("dispute_needs_response", "dispute_under_review"))
+
+
+def _disputed(rule_id: str) -> StoppedBy:
+    return StoppedBy(
+        gate="payment",
+        code="went_back",
+        sentence="A dispute that is not decided yet took the money, and the reward with it.",
+        remedy="Answer the dispute in Stripe: the reward is back when it is won.",
+        href="",
+        rule_id=rule_id,
+    )
 
 
 def _gate(reason: str) -> str:

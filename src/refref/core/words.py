@@ -33,6 +33,8 @@ _VERDICTS = {
     "unknown_code": "No participant has this code.",
     "inactive_code": "The code had been ended before.",
     "other_program": "The code belongs to another program.",
+    "no_terms": "Their program has no published terms.",
+    "other_connection": "They take part on another connection.",
     "undone": "It was taken back by hand.",
 }
 

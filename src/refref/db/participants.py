@@ -83,6 +83,16 @@ async def known_participants(
     return {row[0] for row in rows}
 
 
+async def has_participants(tx: Connection, organization_id: str, program_id: str) -> bool:
+    """Whether anybody takes part in a program."""
+    found: bool = await tx.fetchval(
+        "select exists (select from participant where organization_id = $1 and program_id = $2)",
+        organization_id,
+        program_id,
+    )
+    return found
+
+
 async def update_paused_at(
     tx: Connection, organization_id: str, participant_id: str, paused_at: datetime | None
 ) -> None:

@@ -5,8 +5,10 @@ Where a connection may be None, all of the organization's are meant.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
+from refref.core.unbound import Standing
 from refref.core.unknown_ids import Named
 from refref.db.pool import Connection
 
@@ -129,3 +131,32 @@ async def has_history(tx: Connection, organization_id: str, connection_id: str |
         connection_id,
     )
     return found
+
+
+async def standings_of(
+    tx: Connection, organization_id: str, connection_id: str, keys: Collection[str]
+) -> dict[str, Standing]:
+    """How the owners of codes and participant ids stand now, by look-up key; those of this connection come first."""
+    rows = await tx.fetch(
+        """
+        select k.key, p.participant_id, p.name, g.program_id, g.name,
+               exists (select from terms t where t.organization_id = $1 and t.program_id = g.program_id),
+               g.status = 'archived', least(k.ended_at, ceil(extract(epoch from p.paused_at))::bigint),
+               case when n.connection_id = $2 then '' else n.name end
+        from (
+          select code as key, participant_id, ceil(extract(epoch from deactivated_at))::bigint as ended_at
+          from participant_code where organization_id = $1 and code = any ($3)
+          union all
+          select participant_id, participant_id, null from participant
+          where organization_id = $1 and participant_id = any ($3)
+        ) k
+        join participant p on p.organization_id = $1 and p.participant_id = k.participant_id
+        join program g on g.organization_id = $1 and g.program_id = p.program_id
+        join connection n on n.organization_id = $1 and n.connection_id = p.connection_id
+        order by n.connection_id <> $2 desc, p.participant_id
+        """,
+        organization_id,
+        connection_id,
+        list(keys),
+    )
+    return {row[0]: Standing(*row[1:]) for row in rows}

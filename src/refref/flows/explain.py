@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from refref.core.decisions import FLAGS, Decision, RuleOutcome
+from refref.core.facts import Fact
 from refref.core.money import format_amount
 from refref.core.outcome_words import happened, present_rule
 from refref.core.terms import Terms
+from refref.core.unbound import Unbound
 from refref.core.unknown_ids import asked_id, shown_id
 from refref.core.why_not import KNOWN_BY_REFERENCE
 from refref.core.words import (
@@ -24,6 +26,7 @@ from refref.db import facts as db_facts
 from refref.db import programs
 from refref.db.explain import EntryLine, EventLine, Place, ReviewLine, RewardLine
 from refref.db.pool import Connection
+from refref.flows.unbound import unbound_sales
 from refref.flows.why_not import causes_of_unknown, first_stop, present_named, present_stops
 
 
@@ -45,11 +48,10 @@ async def explain(tx: Connection, organization_id: str, connection_id: str | Non
     facts: list[Document] = []
     events: list[Document] = [_event(event)] if event else []
     for place in places:
-        found = await _payments(tx, organization_id, place, _only(wanted))
-        payments.extend(found)
         rows = await db_facts.facts_of_scopes(
             tx, organization_id, place.connection_id, stripe_ids=(), scope_ids=[place.scope_id]
         )
+        payments.extend(await _payments(tx, organization_id, place, _only(wanted), [row.fact for row in rows]))
         facts.extend(
             {"stripe_id": row.fact.stripe_id, "kind": row.fact.kind.value, "summary": _fact_summary(row.fact.state)}
             for row in sorted(rows, key=lambda row: row.fact.stripe_id)
@@ -91,7 +93,9 @@ def _only(wanted: str) -> str | None:
     return None if wanted.startswith(("cus_", "acct_", "sub_", "rfl_")) or "@" in wanted else wanted.partition(".")[0]
 
 
-async def _payments(tx: Connection, organization_id: str, place: Place, only: str | None) -> list[Document]:
+async def _payments(
+    tx: Connection, organization_id: str, place: Place, only: str | None, facts: list[Fact]
+) -> list[Document]:
     decisions = await look.decisions_of_scope(tx, organization_id, place)
     rewards = await look.rewards_of_scope(tx, organization_id, place)
     if only is not None:
@@ -101,13 +105,15 @@ async def _payments(tx: Connection, organization_id: str, place: Place, only: st
     emails = await look.emails_of_scope(tx, organization_id, place)
     named = {i for d in decisions for i in (d.participant_id, d.program_id, *(e.participant_id for e in d.evidence))}
     named |= {part[0] for d in decisions for rule in d.rules for part in rule.parts}
+    unbound = await unbound_sales(tx, organization_id, place.connection_id, decisions, facts)
+    named |= {item.participant_id for told in unbound.values() for item in told.evidence}
     names = await look.names_of(tx, organization_id, sorted(named - {""}))
     judged = {stripe_id for d in decisions for stripe_id in (*d.ids, d.referee_id)}
     reviews = await look.reviews_of(tx, organization_id, place, sorted(judged))
     wanted = {(d.program_id, d.terms_version) for d in decisions if d.terms_version}
     deciding = await programs.terms_of_versions(tx, organization_id, wanted)
     payments: dict[str, Document] = {}
-    stops = present_stops(decisions)
+    stops = present_stops(decisions, unbound)
     for decision in decisions:
         terms = deciding.get((decision.program_id, decision.terms_version))
         payment = payments.setdefault(decision.payment_key, _payment(decision, emails, terms))
@@ -115,11 +121,12 @@ async def _payments(tx: Connection, organization_id: str, place: Place, only: st
         own = [r for r in rewards if (r.payment_key, r.program_id) == (decision.payment_key, decision.program_id)]
         stories = payment["programs"]
         assert isinstance(stories, list)
-        program = _program(decision, own, entries, names, terms)
+        told = unbound.get(decision.payment_key)
+        program = _program(decision, own, entries, names, terms, told)
         program["reviews"] = [_review(line, decision) for line in reviews if _concerns(line, decision)]
         stories.append(program)
         if decision.outcome == "rewarded" or not payment["headline"]:
-            payment["headline"] = present_outcome(decision, names)
+            payment["headline"] = program["sentence"]
             payment["status"] = own[0].status if own else decision.outcome
     return list(payments.values())
 
@@ -153,6 +160,7 @@ def _program(
     entries: list[EntryLine],
     names: dict[str, str],
     terms: Terms | None,
+    unbound: Unbound | None,
 ) -> Document:
     rules = []
     for outcome in decision.rules:
@@ -166,13 +174,13 @@ def _program(
         "program_name": names.get(decision.program_id),
         "outcome": decision.outcome,
         "reason": decision.reason or None,
-        "sentence": present_outcome(decision, names),
+        "sentence": unbound.sentence if unbound else present_outcome(decision, names),
         "participant_id": decision.participant_id or None,
         "participant_name": names.get(decision.participant_id),
         "bound_at": None if decision.bound_at is None else iso(decision.bound_at),
         "payment_number": decision.payment_number or None,
         "terms_version": decision.terms_version or None,
-        "evidence": [present_evidence(item, names) for item in decision.evidence],
+        "evidence": [present_evidence(item, names) for item in (unbound or decision).evidence],
         "conversion_kinds": list(decision.kinds),
         "campaign": decision.campaign or None,
         "fraud_flags": list(decision.flags),

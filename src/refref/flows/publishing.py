@@ -119,7 +119,11 @@ async def add_version(
         details={"version": made.version},
     )
     before = [_version(version) for version in reversed(stored)]
-    if starts_at < there or counts_otherwise(before, [*before, _version(made)]):
+    if (
+        starts_at < there
+        or counts_otherwise(before, [*before, _version(made)])
+        or (not before and await participants.has_participants(tx, program.organization_id, program.program_id))
+    ):  # without terms a program binds nobody, so the first ones bind whom its codes brought before
         await settle_again(tx, program)
     return made
 

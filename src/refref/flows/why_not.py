@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from refref.core.decisions import Decision
 from refref.core.facts import CarrierKind
 from refref.core.told_carriers import code_key
+from refref.core.unbound import Unbound
 from refref.core.unknown_ids import Cause, IdSituation, cause_of_named, causes_of
 from refref.core.why_not import StoppedBy, stopped_by, stopped_event, stopped_unpaid
 from refref.core.words import Document, iso
@@ -18,12 +19,15 @@ from refref.db.explain import EventLine
 from refref.db.pool import Connection
 
 
-def present_stops(decisions: Iterable[Decision]) -> dict[str, Document | None]:
-    """What stopped each payment, by its key; None for one that earned."""
+def present_stops(decisions: Iterable[Decision], unbound: Mapping[str, Unbound]) -> dict[str, Document | None]:
+    """What stopped each payment, by its key; None for one that earned. `unbound`: what to tell instead of those."""
     by_payment: dict[str, list[Decision]] = {}
     for decision in decisions:
         by_payment.setdefault(decision.payment_key, []).append(decision)
-    return {key: _document(stopped_by(own)) for key, own in by_payment.items()}
+    return {
+        key: _document(unbound[key].stopped_by if key in unbound else stopped_by(own))
+        for key, own in by_payment.items()
+    }
 
 
 def first_stop(event: EventLine | None, payments: Iterable[Document], alone: str | None) -> object:
