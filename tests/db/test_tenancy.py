@@ -121,6 +121,7 @@ FINDERS: dict[str, Finder] = {
     "participants.known_participants": lambda tx, org, a: participants.known_participants(
         tx, org, a.connection_id, [a.participant_id]
     ),
+    "participants.has_participants": lambda tx, org, a: participants.has_participants(tx, org, a.program_id),
     "participants.code_by_value": lambda tx, org, a: participants.code_by_value(tx, org, a.connection_id, "code-a"),
     "programs.programs": lambda tx, org, a: programs.programs(tx, org),
     "programs.program_by_id": lambda tx, org, a: programs.program_by_id(tx, org, a.program_id),
