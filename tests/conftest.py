@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from judges.hooks import (  # noqa: F401 - for pytest
     pytest_sessionfinish,
@@ -25,6 +26,10 @@ from refref.db.embedded import EmbeddedPostgres
 
 TEMPLATE = f"refref_template_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"  # processes may share one server
 _numbers = itertools.count(1)
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("any machine", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

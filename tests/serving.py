@@ -1,4 +1,5 @@
-"""Applications on free loopback ports, for tests: on the running event loop, or in a thread of their own.
+"""Applications on free loopback ports, for tests: on the running event loop, or in a thread of their own; and ports
+for the processes that a test starts.
 
 Uvicorn looks ten times a second whether it is to end, and waits as long again; hundreds of tests would wait for that.
 """
@@ -13,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 _GRACE_S = 1.0
+_LOCALHOST = "127.0.0.1"
 
 
 class _Server(uvicorn.Server):
@@ -46,13 +48,13 @@ class _Server(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def quiet_server(app: ASGIApp) -> AsyncIterator[str]:
     """Serve an application on the running event loop; gives its address."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.create_server((_LOCALHOST, 0)) as taken:
         end = asyncio.Event()
         config = uvicorn.Config(app, interface="asgi3", lifespan="off", log_level="error", ws="none")
         server = _Server(config, end)
         serving = asyncio.create_task(server.serve([taken]))
         try:
-            yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+            yield f"http://{_LOCALHOST}:{taken.getsockname()[1]}"
         finally:
             end.set()
             await serving
@@ -71,10 +73,37 @@ def serve(app: ASGIApp) -> tuple[str, Callable[[], None]]:
 
     thread = threading.Thread(target=lambda: asyncio.run(main()), name="served by a test")
     thread.start()
-    assert started.wait(10)
+    assert started.wait(60)
 
     def end() -> None:
         stop.set()
         thread.join()
 
     return address[0], end
+
+
+@contextlib.contextmanager
+def reserved_ports(count: int = 1) -> Iterator[int]:
+    """Hold free ports that follow each other, for processes that will listen there; gives the first.
+
+    A port that was only looked up may be another process's by the time it is used. These stay ours: the system gives
+    them to nobody who asks for any free port, and whoever names one and may reuse addresses, as servers do, can listen.
+    """
+    with contextlib.ExitStack() as held:
+        while True:
+            first = _hold(held, 0)
+            assert first is not None
+            if all(_hold(held, first + more) is not None for more in range(1, count)):
+                break
+        yield first
+
+
+def _hold(held: contextlib.ExitStack, port: int) -> int | None:
+    """Bind a port and do not listen; None when it is somebody's. Exclusive at first: two tests never hold the same."""
+    bound = held.enter_context(socket.socket())
+    try:
+        bound.bind((_LOCALHOST, port))
+    except (OSError, OverflowError):
+        return None
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return int(bound.getsockname()[1])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ async def opened_demo(dsn: str, data_dir: Path) -> AsyncIterator[Demo]:
     settings = Settings(dsn, data_dir, "127.0.0.1", 9001, HERE.url, (key,), "error")
     database = await Database.open(dsn, max_size=4)
     app = create_app(settings, database)
-    sandbox = Sandbox(clock_start="2026-01-01T00:00:00Z", seed=7)
+    sandbox = Sandbox(clock_start=int(time.time()) - 300 * 86_400, seed=7)  # the programs begin with the history
     open_shop(sandbox, PROMOTERS)
     for promoter in (PROMOTERS[0], PROMOTERS[-1]):
         sandbox.sell(

@@ -1,23 +1,16 @@
 """The control page in a real browser, and without scripts: it fits, it reads, and its buttons do what they say."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from looks import assert_accessible, width_of
+from looks import assert_accessible, follow, opened_browser, width_of
 from sandbox.test_deliveries import Listener
-from sandbox.test_process import KEY, do, running
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
+from sandbox.test_process import KEY, do, running, until_delivered
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +30,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium here (Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with opened_browser() as opened:
         yield opened
-        opened.close()
 
 
 def look(browser: Browser, shop: httpx.Client, *, width: int = 1280, scheme: str = "light", path: str = "/") -> Page:
@@ -79,29 +68,27 @@ def test_a_persons_way_by_keyboard_without_scripts(browser: Browser, shop: httpx
     page.get_by_label("Customer's e-mail").fill("newcomer@example.com")
     page.get_by_label("Referred by").fill("sample-birch")
     page.get_by_label("Trial").select_option("")
-    page.get_by_label("Referred by").press("Enter")
+    follow(page.get_by_label("Referred by"), by_key=True)
     expect(page.get_by_role("status").first).to_contain_text("Sold Sample Monthly.")
     page.get_by_label("E-mail, name or Stripe id").fill("newcomer")
-    page.get_by_label("E-mail, name or Stripe id").press("Enter")
-    page.get_by_role("button", name="Upgrade to pro: newcomer@example.com").press("Enter")
+    follow(page.get_by_label("E-mail, name or Stripe id"), by_key=True)
+    follow(page.get_by_role("button", name="Upgrade to pro: newcomer@example.com"), by_key=True)
     expect(page.get_by_text("Sample Pro, 79.00 USD a month").last).to_be_visible()
-    page.get_by_role("button", name="End with period: newcomer@example.com").press("Enter")
+    follow(page.get_by_role("button", name="End with period: newcomer@example.com"), by_key=True)
     expect(page.get_by_text(re.compile("ends 20"))).to_be_visible()
-    page.get_by_role("button", name="Keep: newcomer@example.com").press("Enter")
+    follow(page.get_by_role("button", name="Keep: newcomer@example.com"), by_key=True)
     page.get_by_label("Amount to refund of 29.00 USD of newcomer@example.com").fill("9.00")
-    page.get_by_label("Amount to refund of 29.00 USD of newcomer@example.com").press("Enter")
+    follow(page.get_by_label("Amount to refund of 29.00 USD of newcomer@example.com"), by_key=True)
     expect(page.get_by_text("refunded 9.00 USD")).to_be_visible()
-    page.get_by_role("button", name="Dispute: 29.00 USD of newcomer@example.com").press("Enter")
-    page.get_by_role("button", name="Shop loses: 29.00 USD of newcomer@example.com").press("Enter")
+    follow(page.get_by_role("button", name="Dispute: 29.00 USD of newcomer@example.com"), by_key=True)
+    follow(page.get_by_role("button", name="Shop loses: 29.00 USD of newcomer@example.com"), by_key=True)
     expect(page.get_by_text("dispute lost")).to_be_visible()
     context.close()
 
 
 def test_what_was_told_says_whether_it_was_taken(shop: httpx.Client) -> None:
     do(shop, "buy", price="price_sample_template_usd", email="told@example.com")
-    for _ in range(50):
-        if not shop.get("/_sandbox/state").json()["deliveries"]["waiting"]:
-            break
+    until_delivered(shop)
     page = shop.get("/").text
     told = page[page.index('id="told"') :]
     assert "charge.succeeded" in told

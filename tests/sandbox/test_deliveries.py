@@ -58,7 +58,7 @@ def delivering(sb: Sandbox, listener: Listener, act: Callable[[Deliveries], Awai
             deliveries = Deliveries(sb, post, first_wait_seconds=0.001, clock=lambda: NOW)
             task = asyncio.create_task(deliveries.run())
             await act(deliveries)
-            await deliveries.drained()
+            await deliveries.drained(120)
             task.cancel()
             return deliveries
 

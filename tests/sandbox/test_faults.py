@@ -24,7 +24,7 @@ CUSTOMERS = "/v1/customers"
 DAY_HOURS = 24
 
 
-def patient(url: str, retries: int = 0, timeout_s: float = 5) -> stripe.StripeClient:
+def patient(url: str, retries: int = 0, timeout_s: float = 60) -> stripe.StripeClient:
     """The SDK with a timeout of its own and as many retries as asked for."""
     return stripe.StripeClient(
         KEY,
@@ -57,14 +57,12 @@ def test_each_kind_as_the_sdk_meets_it(
     shop: Shop, kind: str, how: dict[str, object], raised: type[Exception], made: int
 ) -> None:
     shop.sb.fail_next(kind=kind, **how)  # type: ignore[arg-type]  # a table of mixed arguments
-    timeout_s = 0.4 if kind in ("timeout", "slow") else 5  # what answers at all may take its time
+    timeout_s = 0.4 if kind in ("timeout", "slow") else 60  # what answers at all may take its time
     with pytest.raises(raised):
         patient(shop.url, timeout_s=timeout_s).v1.customers.create({"name": "A"})
-    until = time.monotonic() + 5
-    while len(shop.sb.all("customer")) != made and time.monotonic() < until:
-        time.sleep(0.02)  # a slow one is carried out although the client has gone
+    while shop.sb.faults or len(shop.sb.all("customer")) < made:
+        time.sleep(0.02)  # it is struck, or carried out, although the client may have gone
     assert len(shop.sb.all("customer")) == made
-    assert len(shop.sb.faults) == 0
     assert patient(shop.url).v1.customers.create({"name": "B"}).name == "B"
 
 
@@ -137,11 +135,12 @@ def test_faults_by_path_method_and_chance(shop: Shop) -> None:
 
 
 def test_two_at_once_with_one_key(shop: Shop) -> None:
-    shop.sb.fail_next(kind="slow", seconds=0.6)
+    shop.sb.fail_next(kind="slow", seconds=2)
     create = patient(shop.url).v1.customers.create
     with ThreadPoolExecutor() as pool:
         first = pool.submit(create, {"name": "A"}, {"idempotency_key": "k"})
-        time.sleep(0.2)
+        while shop.sb.faults and not first.done():
+            time.sleep(0.005)  # until the first one is being worked on
         with pytest.raises(stripe.StripeError) as refused:
             create({"name": "A"}, {"idempotency_key": "k"})
         assert refused.value.error is not None
@@ -269,7 +268,7 @@ def test_weather_resending_and_rate_limits_over_the_control_routes(controlled: t
 def test_a_silent_connection_ends_when_it_was_told_to(shop: Shop) -> None:
     shop.sb.fail_next(kind="timeout", seconds=0.3)
     started = time.monotonic()
-    with pytest.raises(httpx.RemoteProtocolError):
-        httpx.get(shop.url + CUSTOMERS, auth=(KEY, ""), timeout=5)
-    assert 0.2 < time.monotonic() - started < 3
+    with pytest.raises(httpx.RemoteProtocolError):  # no ReadTimeout: not the client ended it
+        httpx.get(shop.url + CUSTOMERS, auth=(KEY, ""), timeout=60)
+    assert time.monotonic() - started > 0.2
     assert threading.active_count() < 20

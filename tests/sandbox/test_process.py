@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,29 +13,42 @@ from pathlib import Path
 import httpx
 import pytest
 
+from serving import reserved_ports
+
 KEY = "sk_test_process"
 
 
 @contextmanager
 def running(folder: Path, *flags: str, ends: signal.Signals = signal.SIGTERM) -> Iterator[httpx.Client]:
     """The sandbox as a process on a free port; ended by SIGTERM, which must succeed, or by another signal."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "refref.sandbox", "--port", str(port), "--data", str(folder), "--key", KEY, *flags]
-    process = subprocess.Popen(command)
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-            for _ in range(200):
-                try:
-                    client.get("/_sandbox/state")
-                    break
-                except httpx.ConnectError:
-                    time.sleep(0.05)
-            yield client
-    finally:
-        process.send_signal(ends)
-        assert process.wait(10) == (0 if ends == signal.SIGTERM else -ends)
+    own = ("--data", str(folder), "--key", KEY, *flags)
+    with reserved_ports() as port:
+        process = subprocess.Popen([sys.executable, "-m", "refref.sandbox", "--port", str(port), *own])
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+                wait_until_it_answers(client, process)
+                yield client
+        finally:
+            process.send_signal(ends)
+            ended = process.wait(60)
+    assert ended == (0 if ends == signal.SIGTERM else -ends)
+
+
+def wait_until_it_answers(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
+    while True:
+        try:
+            client.get("/_sandbox/state")
+        except httpx.ConnectError:
+            assert process.poll() is None, "the sandbox ended while it started"
+            time.sleep(0.05)
+        else:
+            return
+
+
+def until_delivered(client: httpx.Client) -> None:
+    """Go on once every delivery was answered, or given up."""
+    while client.get("/_sandbox/state").json()["deliveries"]["waiting"]:
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -149,11 +161,9 @@ def test_the_whole_history_goes_to_a_new_endpoint_and_everything_survives(tmp_pa
         events = client.get("/_sandbox/state").json()["events"]
         fields = {"url": f"{url}/hook", "enabled_events[0]": "*", "api_version": "2024-06-20"}
         endpoint = client.post("/v1/webhook_endpoints", data=fields, headers=auth).json()
-        started = time.monotonic()
         count = do(client, "deliver_all", endpoint=endpoint["id"]).json()["object"]["deliveries"]
         while client.get("/_sandbox/state").json()["deliveries"]["delivered"] < count:
             time.sleep(0.05)
-        assert time.monotonic() - started < 30  # a generous bound; the benchmark is elsewhere
     stop()
     assert len(set(listener.ids)) == count
     assert count == sum(1 for _ in listener.ids)

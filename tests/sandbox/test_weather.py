@@ -58,7 +58,7 @@ def endpoint(sb: Sandbox) -> str:
 
 
 async def came(taker: Taker, count: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(taker.came) < count:  # noqa: ASYNC110 - the taker is the deliveries' own, it has no event to wait for
             await asyncio.sleep(0.005)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import shutil
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -13,26 +12,15 @@ from pathlib import Path
 import httpx
 import pytest
 import structlog
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
+from looks import follow, opened_browser
 from refref.db.pool import Database
 from refref.settings import load_settings
 from refref.vault import Vault
 from refref.web.app import create_app
 from serving import quiet_server
 from web.pages.sample import EMAIL, PASSWORD, Sample, make_connection, make_owner, make_sample
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +37,7 @@ class Site:
         async def call() -> object:
             return await work(self.database)
 
-        return asyncio.run_coroutine_threadsafe(call(), self.loop).result(timeout=30)
+        return asyncio.run_coroutine_threadsafe(call(), self.loop).result(timeout=120)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +82,14 @@ def serve(
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     worker = threading.Thread(target=thread, name="refref-web")
     worker.start()
-    started.wait(timeout=60)
     try:
+        assert started.wait(timeout=120)
         if failures:
             raise failures[0]
         yield ready[0]
     finally:
         stop.set()
-        worker.join(timeout=30)
+        worker.join()
         structlog.configure(**logging_before)
 
 
@@ -139,12 +127,8 @@ def empty_site(database: str, tmp_path: Path) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Give a real browser; skips where there is none."""
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium here (Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with opened_browser() as opened:
         yield opened
-        opened.close()
 
 
 def sign_in(context: BrowserContext, url: str, email: str = EMAIL) -> Page:
@@ -153,15 +137,15 @@ def sign_in(context: BrowserContext, url: str, email: str = EMAIL) -> Page:
     page.goto(f"{url}/sign-in")
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(lambda address: "/sign-in" not in address)
+    follow(page.get_by_role("button", name="Sign in"))
+    assert "/sign-in" not in page.url
     return page
 
 
 @contextmanager
 def client_of(url: str, email: str | None) -> Iterator[httpx.Client]:
     """A client without a browser, signed in when an e-mail is given."""
-    with httpx.Client(base_url=url) as client:
+    with httpx.Client(base_url=url, timeout=60) as client:
         if email is not None:
             answer = client.post("/sign-in", data={"email": email, "password": PASSWORD, "next": "/"})
             assert answer.status_code == 303

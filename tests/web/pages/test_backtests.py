@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from looks import assert_accessible, width_of
+from looks import assert_accessible, follow, width_of
 from refref.core.catalog import Product
 from refref.core.terms import RewardRule, Terms
 from refref.db import catalog
@@ -66,12 +66,12 @@ def test_from_the_choice_to_the_result(page: Page, path: str, sample_site: Sampl
     page.goto(path)
     check(page)
     page.get_by_label("Which terms").select_option("The draft")
-    page.get_by_role("button", name="Start").click()
+    follow(page.get_by_role("button", name="Start"))
     expect(page.get_by_role("heading", name="Waiting for the worker")).to_be_visible()
     check(page)
     picture(page, "waiting")
     work(sample_site)
-    expect(page.get_by_role("heading", name="In all")).to_be_visible(timeout=10_000)
+    expect(page.get_by_role("heading", name="In all")).to_be_visible()
     main = page.get_by_role("main")
     for text in ("come out otherwise", "Per participant", "Per product", "The largest changes", "sale.number is 1"):
         expect(main).to_contain_text(text)
@@ -91,14 +91,14 @@ def test_one_that_runs_can_be_cancelled_and_refuses_a_second(page: Page, path: s
     page.goto(path)
     page.get_by_label("Which terms").select_option("Version 1")
     page.get_by_label("As if in force since").fill("2026-01-31")
-    page.get_by_role("button", name="Start").click()
+    follow(page.get_by_role("button", name="Start"))
     expect(page.get_by_role("heading", name="Backtest: Version 1")).to_be_visible()
     running = page.url
     page.goto(path)
-    page.get_by_role("button", name="Start").click()
+    follow(page.get_by_role("button", name="Start"))
     expect(page.get_by_role("alert")).to_contain_text("is running")
     page.goto(running)
-    page.get_by_role("button", name="Cancel").click()
+    follow(page.get_by_role("button", name="Cancel"))
     expect(page.get_by_role("heading", name="Cancelled")).to_be_visible()
     check(page)
 

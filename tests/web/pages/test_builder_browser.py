@@ -13,8 +13,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from demo.test_demo import Demo, demo, wait_for  # noqa: F401 - a fixture
-from looks import assert_accessible
+from demo.test_demo import LIMIT_S, Demo, demo, wait_for  # noqa: F401 - a fixture
+from looks import assert_accessible, follow
 
 PROMOTER = "sample-builder"
 WITHOUT_THE_FIELD = {
@@ -38,7 +38,7 @@ def page(browser: Browser, demo: Demo) -> Iterator[Page]:  # noqa: F811 - the fi
     page.goto(demo.told["url"])
     page.get_by_label("E-mail").fill(demo.told["email"])
     page.get_by_label("Password").fill(demo.told["password"])
-    page.get_by_role("button", name="Sign in").click()
+    follow(page.get_by_role("button", name="Sign in"))
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     yield page
     context.close()
@@ -62,22 +62,22 @@ def test_a_program_is_built_tried_published_and_understood(page: Page, demo: Dem
 def begin_program(page: Page, demo: Demo) -> str:  # noqa: F811 - the same
     """From the template to the draft; the preview follows what is typed."""
     page.goto(f"{demo.told['url']}/programs/new")
-    page.get_by_role("link", name="Affiliate", exact=False).click()
+    follow(page.get_by_role("link", name="Affiliate", exact=False))
     page.get_by_label("Name of the program").fill("Sample Builder Program")
     rate = page.get_by_label("The referrer gets, in per cent")
     subscriber = page.locator("article", has_text="A monthly subscriber")
     expect(subscriber).to_contain_text("180.00")
     rate.fill("10")
     expect(subscriber).to_contain_text("60.00")
-    page.get_by_role("button", name="Make it, with a draft").click()
+    follow(page.get_by_role("button", name="Make it, with a draft"))
     expect(page.get_by_role("heading", name="Draft", exact=True)).to_be_visible()
     return page.url.removesuffix("/draft")
 
 
 def tier_the_commission(page: Page, program: str) -> None:
     """10 % at first, 20 % from the second referral on: with a fault on the way, mended where it is shown."""
-    page.get_by_role("link", name="Reward rules").click()
-    page.get_by_role("link", name="Commission").click()
+    follow(page.get_by_role("link", name="Reward rules"))
+    follow(page.get_by_role("link", name="Commission"))
     page.get_by_label("The value is").select_option(label="A value by plan, referrals or revenue")
     page.get_by_label("From referrals, or revenue").nth(0).fill("1")
     shares = page.get_by_role("group", name="Tiers").get_by_label("Share in per cent")
@@ -85,27 +85,27 @@ def tier_the_commission(page: Page, program: str) -> None:
     page.get_by_role("button", name="Add a step").click()
     page.get_by_label("From referrals, or revenue").nth(2).fill("1")
     shares.nth(2).fill("20")
-    page.get_by_role("button", name="Save the rule").click()
+    follow(page.get_by_role("button", name="Save the rule"))
     expect(page.get_by_text("Steps come in ascending order")).to_be_visible()
     page.get_by_label("From referrals, or revenue").nth(1).fill("2")
-    page.get_by_role("button", name="Save the rule").click()
-    page.wait_for_url(f"{program}/draft/rules")
+    follow(page.get_by_role("button", name="Save the rule"))
+    expect(page).to_have_url(f"{program}/draft/rules")
     expect(page.get_by_text("20 % from 2 referrals on")).to_be_visible()
 
 
 def define_custom_event(page: Page) -> None:
     """Customers who passed a check, by an event of Stripe; wrong CEL is told with its place, before it is saved."""
-    page.get_by_role("link", name="Qualifying events").click()
-    page.get_by_role("main").get_by_role("link", name="Add Stripe event").first.click()
-    page.get_by_role("link", name="Custom event").click()
+    follow(page.get_by_role("link", name="Qualifying events"))
+    follow(page.get_by_role("main").get_by_role("link", name="Add Stripe event").first)
+    follow(page.get_by_role("link", name="Custom event"))
     page.get_by_label("Name", exact=True).fill("Check passed")
     page.get_by_role("button", name="customer.updated", exact=True).click()
     expect(page.get_by_label("Types of Stripe events")).to_have_value("customer.updated")
     page.get_by_label("Criteria (CEL over event)").fill('event.data.object.metadata.kyc = "passed"')
-    page.get_by_role("button", name="Save the event").click()
+    follow(page.get_by_role("button", name="Save the event"))
     expect(page.get_by_text(re.compile("^Line 1, column 32"))).to_be_visible()
     page.get_by_label("Criteria (CEL over event)").fill('event.data.object.metadata.kyc == "passed"')
-    page.get_by_role("button", name="Save the event").click()
+    follow(page.get_by_role("button", name="Save the event"))
     expect(page.get_by_role("heading", name="Test “Check passed”")).to_be_visible()
 
 
@@ -114,32 +114,32 @@ def reward_custom_event(page: Page, program: str) -> None:
     try_the_sample(page)
     result = page.get_by_role("region", name="Result")
     expect(result.get_by_text("Match", exact=True)).to_be_visible()
-    result.get_by_role("link", name="Add a rule for it").click()
+    follow(result.get_by_role("link", name="Add a rule for it"))
     page.get_by_label("Name", exact=True).fill("Check bonus")
     expect(page.get_by_label("Qualifying event")).to_have_value("check-passed")
     page.get_by_label("Worked out as").select_option(label="A fixed amount")
     page.get_by_label("Fixed amount, per currency").fill("5.00 USD")
-    page.get_by_role("button", name="Save the rule").click()
-    page.wait_for_url(f"{program}/draft/rules")
+    follow(page.get_by_role("button", name="Save the rule"))
+    expect(page).to_have_url(f"{program}/draft/rules")
     expect(page.get_by_role("link", name="Check bonus")).to_be_visible()
 
 
 def try_the_sample(page: Page) -> None:
     page.get_by_label("Type of the sample").select_option("customer.updated")
-    page.get_by_role("button", name="Test on the sample").click()
+    follow(page.get_by_role("button", name="Test on the sample"))
 
 
 def try_it_on_events(page: Page, program: str) -> None:
     """A sample matches, with what the criteria saw and the reward; a pasted event without the field does not."""
     page.goto(f"{program}/draft/events")
-    page.get_by_role("link", name="Test it on events").click()
+    follow(page.get_by_role("link", name="Test it on events"))
     try_the_sample(page)
     result = page.get_by_role("region", name="Result")
     expect(result).to_contain_text("event.data.object.metadata.kyc")
     expect(result).to_contain_text("Check bonus: 5.00 USD as commission to the referrer")
     assert_accessible(page)
     page.get_by_label("A whole Stripe event").fill(json.dumps(WITHOUT_THE_FIELD))
-    page.get_by_role("button", name="Test on this").click()
+    follow(page.get_by_role("button", name="Test on this"))
     expect(result.get_by_text("No match", exact=True)).to_be_visible()
     expect(result).to_contain_text("No match: event.data.object.metadata.kyc is missing.")
     expect(result).to_contain_text("cus_pasted")
@@ -151,22 +151,14 @@ def add_promoter(page: Page, demo: Demo) -> None:  # noqa: F811 - the same
     page.get_by_label("Name").fill("Sample Builder Partner")
     page.get_by_label("E-mail", exact=True).fill("builder-partner@example.com")
     page.get_by_label("Refcode").fill(PROMOTER)
-    page.get_by_role("button", name="Add", exact=True).click()
+    follow(page.get_by_role("button", name="Add", exact=True))
     expect(page.get_by_role("main").get_by_text(PROMOTER)).to_be_visible()
 
 
 def buy(demo: Demo, email: str) -> str:  # noqa: F811 - the same
     """A new customer subscribes in Stripe, by the promoter's code; returns the customer."""
-    prices = httpx.get(
-        f"{demo.told['sandbox_url']}/v1/prices", headers={"Authorization": f"Bearer {demo.told['sandbox_key']}"}
-    ).json()["data"]
-    monthly = next(
-        price
-        for price in prices
-        if price["recurring"] and price["currency"] == "usd" and price["recurring"]["interval"] == "month"
-    )
-    session = demo.sandbox("subscribe", price=monthly["id"], email=email, refcode=PROMOTER)["object"]
-    wait_for(lambda: PROMOTER in codes_of(demo, session["invoice"]), "the sale to be decided with its code", 90)
+    session = demo.sandbox("subscribe", price=demo.monthly_price()["id"], email=email, refcode=PROMOTER)["object"]
+    wait_for(lambda: PROMOTER in codes_of(demo, session["invoice"]), "the sale to be decided with its code")
     time.sleep(1.1)  # Stripe counts seconds, and the order of the sales matters here
     return str(session["customer"])
 
@@ -180,10 +172,10 @@ def codes_of(demo: Demo, invoice: str) -> list[str]:  # noqa: F811 - the same
 def backtest(page: Page, program: str) -> None:
     """What the draft would have given on what really happened: nothing is booked, it would be three commissions."""
     page.goto(f"{program}/draft")
-    page.get_by_role("link", name="Backtest", exact=True).click()
+    follow(page.get_by_role("link", name="Backtest", exact=True))
     page.get_by_label("Which terms").select_option(index=0)
-    page.get_by_role("button", name="Start").click()
-    expect(page.get_by_role("heading", name="In all")).to_be_visible(timeout=60_000)
+    follow(page.get_by_role("button", name="Start"))
+    expect(page.get_by_role("heading", name="In all")).to_be_visible()
     expect(page.get_by_role("main")).to_contain_text("3 of them come out otherwise: 3 earn more, 0 less")
     expect(page.get_by_role("main")).to_contain_text("Sample Builder Partner")
 
@@ -193,8 +185,8 @@ def publish(page: Page, program: str) -> None:
     page.goto(f"{program}/draft")
     expect(page.get_by_text("Nothing keeps these terms from being published")).to_be_visible()
     page.get_by_label("In force from").fill((datetime.now(UTC) - timedelta(days=1)).date().isoformat())
-    page.get_by_role("button", name="Publish version 1").click()
-    page.wait_for_url(program)
+    follow(page.get_by_role("button", name="Publish version 1"))
+    expect(page).to_have_url(program)
     expect(page.get_by_role("heading", name="Terms, version 1")).to_be_visible()
     expect(page.get_by_text("In force", exact=True)).to_be_visible()
 
@@ -205,6 +197,7 @@ def pass_check(demo: Demo, customer: str) -> None:  # noqa: F811 - the same
         f"{demo.told['sandbox_url']}/v1/customers/{customer}",
         data={"metadata[kyc]": "passed"},
         headers={"Authorization": f"Bearer {demo.told['sandbox_key']}"},
+        timeout=LIMIT_S,
     )
     answer.raise_for_status()
 
@@ -219,7 +212,7 @@ def understand_the_rewards(page: Page, demo: Demo) -> None:  # noqa: F811 - the 
         found = demo.api("rewards", participant_id=participant["participant_id"])["data"]
         return found if len(found) == 4 else []
 
-    given = wait_for(rewards, "three commissions and the bonus", 30)
+    given = wait_for(rewards, "three commissions and the bonus")
     arithmetic: list[str] = []
     for reward in given:
         page.goto(f"{demo.told['url']}/rewards/{reward['reward_id']}")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from looks import assert_accessible, width_of
+from looks import assert_accessible, follow, width_of
 from refref.core.catalog import Coupon, Price, Product
 from refref.db import catalog
 from refref.db.pool import Database
@@ -25,6 +25,7 @@ def program(sample_site: SampleSite) -> str:
         async with database.tenant(sample.organization_id) as tx:
             items = [
                 Product("prod_course", "Sample Course", 1),
+                Product("prod_tool", "Sample Tool", 1),
                 Price("price_course", "prod_course", "eur", 1, 4_900),
                 Price("price_month", "prod_course", "usd", 1, 950, interval="month"),
                 Coupon("SPRING", "Sample Spring", 1),
@@ -60,7 +61,9 @@ def test_products_are_found_by_name_and_chosen(page: Page, sample_site: SampleSi
     field = page.get_by_label("Only these products, prices or plans", exact=True)
     picker = page.locator("[data-picker]", has=page.locator('[name="products"]'))
     picker.get_by_text("Choose from your products and prices").click()
+    expect(picker.get_by_role("button", name="Sample Tool")).to_be_visible()
     picker.get_by_label("Search by name or id").fill("course")
+    expect(picker.get_by_role("button", name="Sample Tool")).to_have_count(0)
     page.get_by_role("button", name="9.50 USD every month").click()
     expect(field).to_have_value("price_month")
     expect(picker.locator("[data-names]")).to_have_text("Sample Course")
@@ -120,8 +123,8 @@ def test_a_row_is_added_and_saved(page: Page, sample_site: SampleSite, program: 
     page.get_by_role("button", name="Add a limit").click()
     page.get_by_label("At most").last.fill("250.00 USD")
     page.get_by_label("For", exact=True).last.select_option("program")
-    page.get_by_role("button", name="Save the limits").click()
-    page.wait_for_url(f"**{program}/draft")
+    follow(page.get_by_role("button", name="Save the limits"))
+    expect(page).to_have_url(f"{sample_site.url}{program}/draft")
     with client_of(sample_site.url, EMAIL) as owner:
         caps = draft_of(owner, program).caps
     assert (caps[-1].on, caps[-1].amounts) == ("program", {"usd": 25_000})

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from looks import assert_accessible, width_of
+from looks import assert_accessible, follow, width_of
 from web.pages.conftest import EMAIL, Site, client_of, serve, sign_in
 from web.pages.sample import VIEWER_EMAIL
 from web.pages.sample_decisions import DecidedSample, make_decided_sample
@@ -91,18 +91,18 @@ def test_the_queue_says_why_and_several_are_decided_at_once(
     boxes.nth(0).check()
     boxes.nth(1).check()
     page.get_by_label("Why you decide so").fill("Known customers")
-    page.get_by_role("button", name="Approve", exact=True).click()
+    follow(page.get_by_role("button", name="Approve", exact=True))
     expect(page.get_by_role("status").filter(has_text="2 rewards approved")).to_be_visible()
     assert page.locator('input[name="reward_id"]').count() == waiting - 2
     page.get_by_label("Why you decide so").fill("Looked at the rest")
     page.get_by_label("All 2 rewards").check()
-    page.get_by_role("button", name="Reject", exact=True).click()
+    follow(page.get_by_role("button", name="Reject", exact=True))
     expect(page.get_by_text("Nothing waits")).to_be_visible()
     page.goto(address(decided, "/approvals/decided"))
     row = page.get_by_role("row").filter(has_text="Looked at the rest").first
     row.get_by_text("Take back").first.click()
     row.get_by_label("Why").fill("A mistake")
-    row.get_by_role("button", name="Take back").click()
+    follow(row.get_by_role("button", name="Take back"))
     page.goto(address(decided, "/approvals"))
     assert page.locator('input[name="reward_id"]').count() == 1
     context.close()
@@ -123,15 +123,15 @@ def test_a_payout_is_recorded_looked_at_and_taken_back(browser: Browser, decided
     page.goto(address(decided, "/payouts/{payout_id}"))
     page.get_by_text("Take this payout back").click()
     page.get_by_label("Why (it is kept)").fill("The transfer came back")
-    page.get_by_role("button", name="Take it back").click()
+    follow(page.get_by_role("button", name="Take it back"))
     expect(page.get_by_text("Undone")).to_be_visible()
     page.goto(address(decided, "/participants/{participant_id}"))
-    page.get_by_role("link", name="Record a payout in USD").click()
+    follow(page.get_by_role("link", name="Record a payout in USD"))
     page.get_by_label("How much").select_option(index=1)
     page.get_by_label("Reference").fill("SAMPLE-2")
-    page.get_by_role("button", name="Record").click()
+    follow(page.get_by_role("button", name="Record"))
     expect(page.get_by_text("SAMPLE-2")).to_be_visible()
-    page.get_by_role("link", name="Payouts", exact=True).first.click()
+    follow(page.get_by_role("link", name="Payouts", exact=True).first)
     expect(page.get_by_role("row").filter(has_text="SAMPLE-2")).to_contain_text("Recorded")
     context.close()
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from looks import assert_accessible, width_of
+from looks import assert_accessible, follow, width_of
 from refref.db.bodies import compress
 from refref.db.delivery_refusals import note_refusals
 from refref.db.inbox import Arrival, accept
@@ -73,7 +73,7 @@ def test_the_doctor_shows_evidence_that_can_be_asked_about_and_what_mends_it(
     expect(page.get_by_role("link", name="cs_test_a1Sample (undefined)")).to_have_attribute(
         "href", "/why?id=cs_test_a1Sample"
     )
-    page.get_by_role("button", name=re.compile("It is mended.*blank_reference")).click()
+    follow(page.get_by_role("button", name=re.compile("It is mended.*blank_reference")))
     expect(page.get_by_role("main")).not_to_contain_text("blank_reference")
 
 
@@ -101,22 +101,22 @@ def test_a_customer_is_bound_by_hand_with_the_money_before_and_taken_back(page: 
     looks_well(page)
     page.get_by_label("Code of the participant").fill("nobody")
     page.get_by_label("Reason").fill("By phone")
-    page.get_by_role("button", name="Show the money").click()
+    follow(page.get_by_role("button", name="Show the money"))
     expect(page.get_by_role("main")).to_contain_text("No participant of this connection has that code.")
     looks_well(page)
     page.get_by_label("Code of the participant").fill(participant)
-    page.get_by_role("button", name="Show the money").click()
+    follow(page.get_by_role("button", name="Show the money"))
     expect(page.get_by_text("5 payments would earn nothing all the same")).to_be_visible()
     expect(page.get_by_role("main")).to_contain_text("The payment was made before the customer was referred.")
     looks_well(page)
-    page.get_by_role("button", name="Bind by hand").click()
+    follow(page.get_by_role("button", name="Bind by hand"))
     expect(page.get_by_role("main")).to_contain_text("bound by hand")
-    page.get_by_role("link", name="Take it back").click()
+    follow(page.get_by_role("link", name="Take it back"))
     expect(page.get_by_role("main")).to_contain_text("No reward would change.")
     expect(page.get_by_role("main")).not_to_contain_text("Later payments can earn")
     looks_well(page)
     page.get_by_label("Reason").fill("A mistake")
-    page.get_by_role("button", name="Take it back").click()
+    follow(page.get_by_role("button", name="Take it back"))
     expect(page.get_by_role("main")).not_to_contain_text("Take it back")
 
 
@@ -130,6 +130,6 @@ def test_a_file_is_previewed_and_refused_by_line(page: Page, sample_site: Sample
         given = f"customer;code\n{rows}".encode()
         page.get_by_label("CSV file").set_input_files({"name": "b.csv", "mimeType": "text/csv", "buffer": given})
         page.get_by_label("Reason").fill("A list")
-        page.get_by_role("button", name="Show the money").click()
+        follow(page.get_by_role("button", name="Show the money"))
         expect(page.get_by_role("main")).to_contain_text(words)
         looks_well(page)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from looks import assert_accessible, width_of
+from looks import assert_accessible, follow, width_of
 from refref.db import catalog_syncs, history, statements
 from refref.db.history import Gap, HistoryRun
 from refref.db.pool import Database
@@ -71,7 +71,7 @@ async def _fill_backfill(tx: object, run: HistoryRun) -> None:
     counted = {"gaps": 40_000, "stored": 40_000, "reached_at": 500, "is_done": False}
     await history.advance(tx, run, "invoices", cursor_id="in_x", read=40_000, **counted)
     await history.skip(tx, run, "disputes", "The provided key does not have the required permissions.")
-    await tx.execute("update history_run set started_at = now() - interval '10 minutes' where run_id = $1", run.run_id)
+    await tx.execute("update history_run set started_at = now() - interval '10 hours' where run_id = $1", run.run_id)
 
 
 async def _fill_reconcile(tx: object, run: HistoryRun) -> None:
@@ -130,7 +130,7 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(page: Page, site: Sample
 def test_a_running_backfill_shows_a_bar_an_estimate_and_what_was_left_out(page: Page, site: SampleSite) -> None:
     page.goto(f"{site.url}/history/rdg_backfill")
     expect(page.get_by_role("progressbar", name="How much is read")).to_have_attribute("value", "8333")
-    expect(page.locator("#rows")).to_contain_text("83 %, about 2 minutes left")
+    expect(page.locator("#rows")).to_contain_text("83 %, about 2 hours left")
     expect(page.locator("#rows")).to_contain_text("left out: The provided key does not have the required permissions.")
 
 
@@ -159,20 +159,20 @@ def test_a_person_starts_cancels_and_resumes(browser: Browser, site: SampleSite)
     context = browser.new_context()
     page = sign_in(context, site.url)
     page.goto(f"{site.url}/history")
-    page.get_by_role("button", name="Read the history").click()
+    follow(page.get_by_role("button", name="Read the history"))
     expect(page.get_by_text("is running. Wait for it, or cancel it.")).to_be_visible()
     page.goto(f"{site.url}/history/rdg_backfill")
-    page.get_by_role("button", name="Cancel").click()
+    follow(page.get_by_role("button", name="Cancel"))
     expect(page.locator("#rows")).to_contain_text("Cancelled")
-    page.get_by_role("button", name="Resume").click()
+    follow(page.get_by_role("button", name="Resume"))
     expect(page.locator("#rows")).to_contain_text("Waiting")
     page.goto(f"{site.url}/history")
-    page.get_by_role("button", name="Compare now").click()
+    follow(page.get_by_role("button", name="Compare now"))
     expect(page).to_have_url(re.compile(r"/history/rdg_[0-9a-z]{20}$"))
     page.goto(f"{site.url}/history")
-    page.get_by_role("button", name="Poll instead of webhooks").click()
+    follow(page.get_by_role("button", name="Poll instead of webhooks"))
     expect(page.get_by_text("By polling")).to_be_visible()
-    page.get_by_role("button", name="Rely on webhooks again").click()
+    follow(page.get_by_role("button", name="Rely on webhooks again"))
     expect(page.get_by_text("By webhooks")).to_be_visible()
     context.close()
 
