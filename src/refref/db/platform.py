@@ -171,6 +171,23 @@ async def remove_stray_events(
     ]
 
 
+async def delete_stray_events(tx: Connection, kept_days: int, limit: int) -> int:
+    """Forget at most so many of the events that came longer ago than that; returns how many."""
+    count: int = await tx.fetchval(
+        """
+        with gone as (
+          delete from platform_event where ctid = any (array(
+            select ctid from platform_event where received_at < now() - make_interval(days => $1)
+            order by received_at limit $2 for update skip locked))
+          returning 1
+        ) select count(*) from gone
+        """,
+        kept_days,
+        limit,
+    )
+    return count
+
+
 @dataclass(frozen=True, slots=True)
 class StrayAccount:
     """A Stripe account ("": the platform's own) of which events came although nobody has connected it."""

@@ -25,6 +25,7 @@ from refref.worker.polling import poll_events_due
 from refref.worker.problem_mail import ProblemMail
 from refref.worker.pump import Turns, pump_once
 from refref.worker.rereader import read_again_due
+from refref.worker.stray_events import forget_stray_events
 from refref.worker.watch import watch_due
 
 LOOK_AGAIN_S = 1.0  # the pump looks by itself, should a call have been lost
@@ -38,6 +39,7 @@ POLL_S = 2.0
 NIGHT_S = 60.0
 WATCH_S = 1.0
 MAIL_S = 10.0
+STRAYS_S = 3600.0
 RATES_S = 600.0  # for organizations that are new since; the history itself changes with an upgrade only
 
 log = structlog.get_logger("refref.worker")
@@ -58,6 +60,7 @@ async def run_worker(
         tasks.create_task(_repeat("clock", CLOCK_S, lambda: mature_due(database, now)))
         tasks.create_task(_repeat("rates", RATES_S, lambda: adopt_bundled_rates(database, now)))
         tasks.create_task(_repeat("mail list", RATES_S, lambda: adopt_mail_list(database)))
+        tasks.create_task(_repeat("stray events", STRAYS_S, lambda: forget_stray_events(database)))
         tasks.create_task(_repeat("rereader", REREAD_S, lambda: read_again_due(database)))
         tasks.create_task(_repeat("catalog", CATALOG_S, lambda: read_catalogs_due(database, vault, now, pace)))
         tasks.create_task(_repeat("backtests", BACKTEST_S, lambda: run_due_backtests(database)))
