@@ -161,6 +161,7 @@ class EmbeddedPostgres:
             self._forget_dead_server()
             self._write_settings()
             self._socket_dir = _private_socket_dir(self._data_dir, account)
+            self._forget_dead_socket()  # the locks say that no server of this folder lives
             log_start = self._launch(account)
             self._wait_until_ready(log_start)
         except BaseException:
@@ -183,13 +184,18 @@ class EmbeddedPostgres:
                 process.kill()
                 process.wait()
         if self._socket_dir is not None:
-            for leftover in (_SOCKET_NAME, _SOCKET_NAME + ".lock"):
-                (self._socket_dir / leftover).unlink(missing_ok=True)
+            self._forget_dead_socket()
             with contextlib.suppress(OSError):
                 self._socket_dir.rmdir()
             self._socket_dir = None
         while self._locks:
             os.close(self._locks.pop())
+
+    def _forget_dead_socket(self) -> None:
+        """Remove the socket and its lock file, whose process id may be another program's by now."""
+        assert self._socket_dir is not None
+        for leftover in (_SOCKET_NAME, _SOCKET_NAME + ".lock"):
+            (self._socket_dir / leftover).unlink(missing_ok=True)
 
     def _own_data_dir(self) -> Account | None:
         if not self._data_dir.exists():
