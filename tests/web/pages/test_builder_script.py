@@ -4,7 +4,7 @@ scrolling on a phone."""
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from looks import assert_accessible, follow, width_of
 from refref.core.catalog import Coupon, Price, Product
@@ -100,6 +100,28 @@ def test_amounts_of_a_condition_are_typed_in_the_units_of_their_currency(
     row.get_by_label("How it is compared").select_option(label="is at least")
     row.get_by_label("With what").fill("50 usd")
     expect(page.get_by_text('sale.currency == "usd" && sale.amount_minor >= 5000')).to_be_visible()
+
+
+def test_the_newest_of_many_changes_is_shown_however_slow_an_answer_is(
+    page: Page, sample_site: SampleSite, program: str
+) -> None:
+    page.goto(f"{sample_site.url}{program}/draft/rules/4")
+    unanswered: list[Route] = []
+
+    def leave_the_first_unanswered(route: Route) -> None:
+        if unanswered:
+            route.continue_()
+        else:
+            unanswered.append(route)
+
+    page.route("**/condition?*", leave_the_first_unanswered)
+    row = page.get_by_role("group", name="Condition 1")
+    row.get_by_label("What is looked at").select_option("sale.amount")
+    row.get_by_label("How it is compared").select_option(label="is at least")
+    row.get_by_label("With what").fill("70 usd")
+    expect(page.get_by_text('sale.currency == "usd" && sale.amount_minor >= 7000')).to_be_visible()
+    assert len(unanswered) == 1
+    page.unroute("**/condition?*")
 
 
 def test_a_condition_is_built_from_rows(page: Page, sample_site: SampleSite, program: str) -> None:
