@@ -19,6 +19,8 @@ def test_what_was_earned_is_told_in_the_currency_of_the_rewards(refref: Run, dat
     assert [row["earned"] for row in payments] == [[own]] * 3
     assert "100.00 USD  rewarded  10.00 EUR" in refref("payments", "list", "--limit", "1").stdout
     assert "No payments." in refref("payments", "list", "--reason", "not_attributed").stdout
+    assert "No payments." in refref("payments", "list", "--not-referred").stdout
+    assert len(said(refref("payments", "list", "--referred", "--json"))) == 3
 
     rewards = said(refref("rewards", "list", "--participant", participant_id, "--json"))
     assert [(row["currency"], row["amount_minor"]) for row in rewards] == [("eur", 1_000)] * 3

@@ -95,6 +95,9 @@ def list_payments(
     reason: Annotated[str | None, typer.Option(help="A reason code, such as not_attributed.")] = None,
     program: ProgramId = None,
     customer: CustomerId = None,
+    is_referred: Annotated[
+        bool | None, typer.Option("--referred/--not-referred", help="Of referred customers only, or of others.")
+    ] = None,
     since: Instant = None,
     search: Search = None,
     limit: Limit = 50,
@@ -119,6 +122,7 @@ def list_payments(
                 reason=reason,
                 program_id=program,
                 referee_id=customer,
+                is_referred=is_referred,
                 since=from_at,
                 search=search,
                 limit=limit,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,6 @@ from refref.cli.running import (
     AsJson,
     ConnectionId,
     Installation,
-    Instant,
     Organization,
     ProgramId,
     Yes,
@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 
 EligibilityText = Annotated[str | None, typer.Option(help="Who may take part, for people to read.")]
 TermsText = Annotated[str | None, typer.Option(help="The small print, for people to read.")]
+FirstInForce = Annotated[
+    str | None,
+    typer.Option(
+        help="From when its terms are in force, such as 2026-01-31T00:00:00Z. Without it since ever: earlier payments "
+        "that carry a participant's code earn, too."
+    ),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -66,7 +73,7 @@ def create_program(
     ] = False,
     eligibility_text: EligibilityText = None,
     terms_text: TermsText = None,
-    effective_at: Instant = None,
+    effective_at: FirstInForce = None,
     organization: Organization = None,
     connection: ConnectionId = None,
     as_json: AsJson = False,
@@ -111,8 +118,16 @@ def create_program(
         }
 
     made = run(work)
-    state = "its terms are a draft" if draft else f"terms in force from {made['effective_at']:%Y-%m-%d %H:%M} UTC"
-    show(made, f"{made['program_id']}, {state}", as_json=as_json)
+    show(made, f"{made['program_id']}, {_state(made['effective_at'], starts_at)}", as_json=as_json)
+
+
+def _state(effective_at: object, asked_for: datetime | None) -> str:
+    """What to say of a new program's terms."""
+    if not isinstance(effective_at, datetime):
+        return "its terms are a draft: nothing is earned until it is published"
+    if asked_for is None:
+        return "terms in force since ever: earlier payments that carry a participant's code earn, too"
+    return f"terms in force from {effective_at:%Y-%m-%d %H:%M} UTC"
 
 
 def _first_terms(file: Path | None, template: str | None, currency: str) -> Terms:

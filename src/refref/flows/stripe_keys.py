@@ -85,7 +85,7 @@ def check_api_base(text: str | None, mode: str) -> str | None:
         return text
     raise Refused(
         "invalid_api_base",
-        f"Leave it out, or give {STRIPE_API}. In test mode a sandbox on this machine, such as http://127.0.0.1:12111.",
+        f"Leave it out, or give {STRIPE_API}. In test mode a sandbox on this machine, such as http://127.0.0.1:8420.",
         "api_base",
     )
 

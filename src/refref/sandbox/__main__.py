@@ -68,17 +68,22 @@ def split_codes(text: str) -> list[str]:
     return [code.strip() for code in text.split(",") if code.strip()]
 
 
+def address_of(args: argparse.Namespace) -> str:
+    """Where it listens."""
+    host = f"[{args.host}]" if ":" in args.host else args.host
+    return f"http://{host}:{args.port}"
+
+
 def open_sandbox(args: argparse.Namespace, promoters: Sequence[Promoter]) -> tuple[Sandbox, History | None]:
     """The kept sandbox, or a new one, and the history that it has or shall have."""
     now = int(time.time())
     default = months_after(now, -HISTORY_MONTHS) if args.seed is not None else now
     start = instant(args.clock_start) if args.clock_start else default
-    host = f"[{args.host}]" if ":" in args.host else args.host
     sandbox = Sandbox(
         clock_start=start,
         seed=args.seed or 0,
         path=args.data / "sandbox.db" if args.data else None,
-        public_url=f"http://{host}:{args.port}",
+        public_url=address_of(args),
         api_version=args.api_version,
     )
     history = History.kept(sandbox, promoters)
@@ -167,7 +172,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gc.set_threshold(100_000, 20, 50)  # a history is a million objects that stay: looking at them all is dear
     # uvicorn shuts down in order and then raises the signal again: that is the normal end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    uvicorn.run(build(args), host=args.host, port=args.port, log_level="warning", timeout_graceful_shutdown=5)
+    app = build(args)
+    keys = "the keys that it was given" if args.key else "any test key"
+    said = f"A Stripe of its own on {address_of(args)}: its page and its API, for {keys}. Ctrl-C ends it."
+    print(said, file=sys.stderr, flush=True)
+    uvicorn.run(app, host=args.host, port=args.port, log_level="warning", timeout_graceful_shutdown=5)
 
 
 if __name__ == "__main__":

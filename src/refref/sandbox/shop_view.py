@@ -73,11 +73,15 @@ def moment(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
 
 
+# What RefRef writes on an endpoint of its own, and what the set-up of the demo does.
+_MARKS = frozenset(("refref_connection", "refref_connection_id"))
+
+
 def listener_url(sb: Sandbox) -> str | None:
     """Where the RefRef is that this sandbox tells: the origin of its newest endpoint."""
     for endpoint in reversed(sb.live("webhook_endpoint")):
         parts = urlsplit(endpoint["url"])
-        if endpoint["status"] == "enabled" and "refref_connection_id" in endpoint["metadata"]:
+        if endpoint["status"] == "enabled" and not _MARKS.isdisjoint(endpoint["metadata"]):
             return f"{parts.scheme}://{parts.netloc}"
     return None
 

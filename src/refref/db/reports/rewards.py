@@ -212,18 +212,21 @@ async def decisions_page(
     reason: str | None = None,
     program_id: str | None = None,
     referee_id: str | None = None,
+    is_referred: bool | None = None,
     since: datetime | None = None,
     search: str | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[DecisionRow]:
-    """Payments with what was decided per program, the latest first. `search`: payment or customer id, e-mail, name."""
+    """Payments with what was decided per program, the latest first. `search`: payment or customer id, e-mail, name;
+    `is_referred`: whether somebody is known to have referred the customer."""
     limit = clamp_limit(limit)
     wanted = Filter(_DECISIONS)
     wanted.add("d.organization_id = ? and d.connection_id = ?", organization_id, connection_id)
     wanted.add_given("d.outcome = ?", outcome)
     wanted.add_given("d.reason = ?", reason)
     wanted.add_given("d.program_id = ?", program_id)
+    wanted.add_given("(d.participant_id is not null) = ?", is_referred)
     if referee_id:
         await _of_referee(tx, wanted, "d", organization_id, connection_id, referee_id)
     wanted.add_given("d.occurred_at >= ?", since)

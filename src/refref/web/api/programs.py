@@ -55,7 +55,11 @@ class NewProgramIn(BaseModel):
     template: str | None = Field(default=None, description="Instead of terms: the id of a template.")
     currency: str = Field(default="usd", description="Of the template's amounts.")
     as_draft: bool = Field(default=False, description="The terms are a draft: nothing is earned until it is published.")
-    effective_at: AwareDatetime | None = Field(default=None, description="Since ever, unless given.")
+    effective_at: AwareDatetime | None = Field(
+        default=None,
+        description="From when the terms are in force. Since ever, unless given: earlier payments that carry a "
+        "participant's code earn, too.",
+    )
     eligibility_text: str = Field(default="", description="Who may take part, for people to read.")
     terms_text: str = Field(default="", description="The small print, for people to read.")
 

@@ -21,7 +21,7 @@ from refref.web.pages import builder_words
 from refref.web.pages.builder import example_pairs
 from refref.web.pages.builder_desk import FormView, given_view, go
 from refref.web.pages.rendering import render
-from refref.web.pages.terms_form import read_struct, values_of
+from refref.web.pages.terms_form import instant_of_form, read_struct, values_of
 from refref.web.pages.viewer import Connected, OnConnection, form_of, one_of
 
 router = APIRouter(include_in_schema=False)
@@ -37,7 +37,8 @@ async def new_program(request: Request, viewer: OnConnection) -> Response:
     if template_id is None:
         return render(request, "builder_templates.html", viewer, templates=TEMPLATES)
     terms = terms_of_template(template_id)
-    return _page(request, viewer, template_id, FormView(values_of(terms)), terms)
+    today = viewer.now.date().isoformat()
+    return _page(request, viewer, template_id, FormView({**values_of(terms), "effective_on": today}), terms)
 
 
 @router.get("/programs/new/preview")
@@ -90,7 +91,7 @@ async def _make(viewer: Connected, form: Mapping[str, str], terms: Terms) -> str
                 connection_id=viewer.connection_id,
                 name=name,
                 terms=terms,
-                effective_at=None,
+                effective_at=instant_of_form(form) or viewer.now,
                 actor=viewer.actor,
                 now=viewer.real_now,
                 **texts,

@@ -193,12 +193,14 @@ async def _participant_page(
         referrals = await reports.referrals_page(tx, *scope, participant_id=participant_id, limit=20)
         payouts = await reports.payouts_page(tx, *scope, participant_id=participant_id, limit=20)
         profiles = await profiles_of(tx, scope[0], [participant_id])
+        newest = await programs.latest_terms(tx, scope[0], found.program_id)
     return render(
         request,
         "participant.html",
         viewer,
         status_code=422 if refused else 200,
         participant=found,
+        has_terms=newest is not None,
         codes=codes,
         rewards=rewards,
         referrals=referrals,

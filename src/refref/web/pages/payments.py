@@ -44,7 +44,7 @@ _HEADER = (
 @router.get("/payments")
 async def payments(request: Request, viewer: OnConnection) -> Response:
     """The list, filtered by outcome, reason and search."""
-    values, cursor = asked(request, "q", "outcome", "reason"), request.query_params.get("cursor")
+    values, cursor = asked(request, "q", "referred", "outcome", "reason"), request.query_params.get("cursor")
     async with viewer.transaction() as tx:
         page = await _fetch(tx, viewer, values, cursor, 50)
         reasons = await reports.decision_reasons(tx, viewer.organization_id, viewer.connection_id)
@@ -52,6 +52,12 @@ async def payments(request: Request, viewer: OnConnection) -> Response:
         path="/payments",
         values=values,
         selects=[
+            Select(
+                "referred",
+                "Referred",
+                "Everyone",
+                [Choice("yes", "Referred"), Choice("no", "Not referred")],
+            ),
             Select(
                 "outcome",
                 "Outcome",
@@ -75,7 +81,7 @@ async def payments(request: Request, viewer: OnConnection) -> Response:
 @router.get("/payments.csv")
 async def payments_csv(request: Request, viewer: OnConnection) -> Response:
     """The same list, whole, as a file."""
-    values = asked(request, "q", "outcome", "reason")
+    values = asked(request, "q", "referred", "outcome", "reason")
     return csv_response(
         viewer, "payments", _HEADER, lambda tx, cursor, limit: _fetch(tx, viewer, values, cursor, limit), _cells
     )
@@ -90,6 +96,7 @@ async def _fetch(
         viewer.connection_id,
         outcome=one_of(values["outcome"], OUTCOMES),
         reason=values["reason"],
+        is_referred={"yes": True, "no": False}.get(values["referred"]),
         search=values["q"],
         cursor=cursor,
         limit=limit,

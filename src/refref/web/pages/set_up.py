@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from refref.db import connections, programs, reports
+from refref.db import connections, programs, reports, setup
 from refref.stripe.readers import events_to_enable
 from refref.web.pages.rendering import render
 from refref.web.pages.viewer import CONNECTION_COOKIE, Connected, SignedIn, Viewer, form_of
@@ -59,5 +59,7 @@ async def _checklist(request: Request, viewer: Viewer) -> Response:
                 "api_keys": await connections.valid_secrets(tx, *scope, "api_key", viewer.real_now),
                 "sums": await reports.overview_totals(tx, *scope, viewer.now),
                 "programs": await programs.programs(tx, scope[0], connection_id=scope[1]),
+                "published": {program.program_id for program in await setup.programs_of(tx, *scope)},
+                "sales": (await reports.decisions_page(tx, *scope, limit=1)).rows,
             }
     return render(request, "set_up.html", viewer, status_code=200, **context)
