@@ -8,7 +8,6 @@ from email import message_from_bytes
 from email.message import Message
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from connecting.town import OWNER, Town, in_town
@@ -24,11 +23,17 @@ ADMIN = "admin@example.com"
 class Postbox:
     """A mail server that keeps what it is given; `replies` are its answers to mail for an address."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, taken: socket.socket) -> None:
+        self.port: int = taken.getsockname()[1]
+        self._taken = taken
         self.mails: list[tuple[str, Message]] = []
         self.replies: dict[str, str] = {}
         self.is_full = False
+
+    async def open(self) -> asyncio.Server:
+        """Serve on the running event loop."""
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(lambda: SMTP(self, hostname="localhost", loop=loop), sock=self._taken)
 
     async def handle_RCPT(
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -54,14 +59,8 @@ class Postbox:
 
 @pytest.fixture
 def postbox() -> Iterator[Postbox]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    box = Postbox(port)
-    controller = Controller(box, hostname="127.0.0.1", port=port)
-    controller.start()
-    yield box
-    controller.stop()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        yield Postbox(taken)
 
 
 class Clock:
@@ -96,7 +95,8 @@ def told_town(
         mail = ProblemMail(town.database, town.settings, clock)
         assert await mail.send_due() == 0
         await refuse(town, made.connection_id, key)
-        await story(town, made.connection_id, mail, clock)
+        async with await postbox.open():
+            await story(town, made.connection_id, mail, clock)
 
     in_town(database, main, mail=MailServer("127.0.0.1", postbox.port, None, None, False, "refref@example.com"))
 

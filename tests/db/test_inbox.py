@@ -40,7 +40,7 @@ def run(dsn: str, work: Callable[[Database], Coroutine[Any, Any, None]]) -> None
     async def main() -> None:
         opened = await Database.open(dsn, max_size=4)
         try:
-            await asyncio.wait_for(work(opened), 30)
+            await asyncio.wait_for(work(opened), 120)
         finally:
             await opened.close()
 

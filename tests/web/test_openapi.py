@@ -82,10 +82,10 @@ def served(module_database: str, open_web: Callable[[str], AbstractAsyncContextM
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    assert ready.wait(30)
+    assert ready.wait(120)
     yield answer
     stop.set()
-    thread.join(30)
+    thread.join()
 
 
 API = schemathesis.openapi.from_dict(document())

@@ -39,7 +39,7 @@ def ask(dsn: str, folder: Path, kind: type[Database]) -> int:
         settings = load_settings({"DATABASE_URL": dsn, "REFREF_DATA_DIR": str(folder)})
         transport = httpx.ASGITransport(create_app(settings, kind(opened._pool, dsn)))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-            answer = await asyncio.wait_for(client.get("/readyz"), 10)
+            answer = await asyncio.wait_for(client.get("/readyz"), 120)
         await opened.close()
         return answer.status_code
 
