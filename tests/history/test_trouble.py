@@ -223,7 +223,7 @@ def test_a_dead_key_pauses_a_reading_and_a_good_one_lets_it_go_on_at_once(world:
     assert read_on(story, run).status == "waiting", "it is not due for an hour"
 
     async def give_key() -> None:
-        key = await world._port.open(create_app(sb))
+        key = await world.port.open(create_app(sb))
         async with world.database.tenant(run.organization_id) as tx:
             ids = (run.organization_id, run.connection_id)
             await replace_api_key(tx, world.vault, *ids, api_key=key, actor="system", now=at(sb.now))

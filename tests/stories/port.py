@@ -16,6 +16,8 @@ class StripePort:
 
     def __init__(self) -> None:
         self.url = ""
+        self.answers_left: int | None = None  # then it is silent until somebody sets it anew; None: it always answers
+        self.is_asked_in_vain = False
         self._apps: dict[bytes, ASGIApp] = {}
         self._serving = contextlib.AsyncExitStack()
 
@@ -28,6 +30,13 @@ class StripePort:
         return key
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.answers_left == 0:
+            self.is_asked_in_vain = True
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            return
+        if self.answers_left is not None:
+            self.answers_left -= 1
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         await self._apps[given](scope, receive, send)
 

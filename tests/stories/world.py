@@ -63,10 +63,10 @@ class World:
         self.database: Database = self.run(Database.open(dsn, max_size=4))
         self.vault = Vault([MasterKey("k1", b"k" * 32)])
         self.intake = Intake(self.database, self.vault)
-        self._port = StripePort()
+        self.port = StripePort()
 
     def close(self) -> None:
-        self.run(self._port.close())
+        self.run(self.port.close())
         self.run(self.intake.close())
         self.run(self.database.close())
         self._runner.close()
@@ -83,9 +83,9 @@ class World:
 
     async def _create_merchant(self, sandbox: Sandbox, has_api: bool) -> Merchant:
         organization_id = new_id("organization")
-        key = await self._port.open(create_app(sandbox)) if has_api else None
+        key = await self.port.open(create_app(sandbox)) if has_api else None
         given = NewConnection(
-            name="Story", mode="test", webhook_secret=SECRET, api_key=key, api_base=self._port.url if key else None
+            name="Story", mode="test", webhook_secret=SECRET, api_key=key, api_base=self.port.url if key else None
         )
         async with self.database.reference() as tx:
             await tx.execute("insert into organization values ($1, 'Story')", organization_id)
