@@ -21,9 +21,17 @@ from refref.sandbox.deliveries import sign
 from stories.story import Story
 from stories.world import SECRET
 
-NOW = datetime.now(UTC)
-LATER = NOW + timedelta(minutes=20)
 DAY = 86_400
+
+
+def now() -> datetime:
+    """The instant of this step: a story may be told long after its module was read."""
+    return datetime.now(UTC)
+
+
+def later() -> datetime:
+    """When the doctor looks: after what has to wait a little has waited."""
+    return now() + timedelta(minutes=20)
 
 
 def sql(s: Story, query: str, *arguments: object) -> None:
@@ -63,11 +71,11 @@ def arrive(
     )
 
 
-def mended(s: Story, code: str, *, at: datetime = LATER) -> None:
+def mended(s: Story, code: str, *, at: datetime | None = None) -> None:
     async def work() -> None:
         own = (s.merchant.organization_id, s.merchant.connection_id)
         async with s.world.database.tenant(own[0]) as tx:
-            await repair_fault(tx, *own, code, actor="system", now=at)
+            await repair_fault(tx, *own, code, actor="system", now=at or later())
 
     s.world.run(work())
     s.deliver()
@@ -131,7 +139,7 @@ PLANTS["no_webhook_secret"] = by_sql(
 
 @fault("nothing_arrived")
 def _() -> tuple[Act, Act]:
-    return (lambda s: None), lambda s: arrive(s, "evt_First", received_at=NOW)
+    return (lambda s: None), lambda s: arrive(s, "evt_First", received_at=now())
 
 
 @fault("silent")
@@ -139,9 +147,9 @@ def _() -> tuple[Act, Act]:
     def plant(s: Story) -> None:
         sql(s, "update connection set mode = 'live' where organization_id = $1 and connection_id = $2")
         for number in range(30):
-            arrive(s, f"evt_{number}", received_at=NOW - timedelta(days=3, hours=8 * (30 - number)))
+            arrive(s, f"evt_{number}", received_at=now() - timedelta(days=3, hours=8 * (30 - number)))
 
-    return plant, lambda s: arrive(s, "evt_Again", received_at=NOW)
+    return plant, lambda s: arrive(s, "evt_Again", received_at=now())
 
 
 def refuse(s: Story, *, secret: str = SECRET, at: float | None = None, count: int = 1) -> None:
@@ -170,9 +178,9 @@ def _() -> tuple[Act, Act]:
 def _() -> tuple[Act, Act]:
     def plant(s: Story) -> None:
         for number in (1, 2):
-            at = NOW - timedelta(hours=number)
+            at = now() - timedelta(hours=number)
             arrive(s, f"evt_Listed{number}", received_at=at, source="poll", type="charge.refunded")
-        arrive(s, "evt_Flows", received_at=NOW)
+        arrive(s, "evt_Flows", received_at=now())
 
     return by_saying("type_only_listed", plant)
 
@@ -184,7 +192,7 @@ def _() -> tuple[Act, Act]:
         sql(s, f"{since} where organization_id = $1 and connection_id = $2")
         for number in range(80):
             source = "poll" if number % 10 == 0 else "webhook"
-            at = NOW - timedelta(days=number % 20 // 10, minutes=number % 4)
+            at = now() - timedelta(days=number % 20 // 10, minutes=number % 4)
             arrive(s, f"evt_{number}", received_at=at, source=source)
 
     return by_saying("deliveries_lost", plant)
@@ -208,10 +216,10 @@ def _() -> tuple[Act, Act]:
 @fault("missed_by_webhook")
 def _() -> tuple[Act, Act]:
     def plant(s: Story) -> None:
-        arrive(s, "evt_Webhook", received_at=NOW - timedelta(hours=2))
-        arrive(s, "evt_Polled", received_at=NOW - timedelta(hours=1), source="poll")
+        arrive(s, "evt_Webhook", received_at=now() - timedelta(hours=2))
+        arrive(s, "evt_Polled", received_at=now() - timedelta(hours=1), source="poll")
 
-    return plant, lambda s: arrive(s, "evt_Flows", received_at=NOW)
+    return plant, lambda s: arrive(s, "evt_Flows", received_at=now())
 
 
 PLANTS["gaps_found"] = (
@@ -271,7 +279,7 @@ def second_connection(s: Story) -> str:
         given = NewConnection(name="Again", mode="test", webhook_secret=SECRET)
         async with s.world.database.tenant(organization_id) as tx:
             return (
-                await create_connection(tx, s.world.vault, organization_id, given, actor="system", now=NOW)
+                await create_connection(tx, s.world.vault, organization_id, given, actor="system", now=now())
             ).connection_id
 
     return s.world.run(work())
@@ -302,7 +310,7 @@ def checked(s: Story, *findings: dict[str, Any]) -> None:
     async def work() -> None:
         own = (s.merchant.organization_id, s.merchant.connection_id)
         async with s.world.database.tenant(own[0]) as tx:
-            await connection_health.store_check(tx, *own, "endpoint", {"findings": list(findings)}, NOW)
+            await connection_health.store_check(tx, *own, "endpoint", {"findings": list(findings)}, now())
 
     s.world.run(work())
 
@@ -315,7 +323,7 @@ PLANTS["several_endpoints"] = (
 
 @fault("sale_twice")
 def _() -> tuple[Act, Act]:
-    at = int(NOW.timestamp()) - DAY
+    at = int(now().timestamp()) - DAY
 
     def told(s: Story, *facts: Fact) -> None:
         async def work() -> None:

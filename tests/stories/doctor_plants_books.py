@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from refref.db import inbox
 from refref.flows.payouts import record_payout
-from stories.doctor_plants import NOW, PLANTS, Act, arrive, by_saying, by_sql, fault, post, sell, sql
+from stories.doctor_plants import PLANTS, Act, arrive, by_saying, by_sql, fault, now, post, sell, sql
 from stories.story import Story
 
 
@@ -27,9 +27,9 @@ def _() -> tuple[Act, Act]:
 @fault("clock_ahead")
 def _() -> tuple[Act, Act]:
     def plant(s: Story) -> None:
-        arrive(s, "evt_Ahead", received_at=NOW, created_at=NOW + timedelta(minutes=5))
+        arrive(s, "evt_Ahead", received_at=now(), created_at=now() + timedelta(minutes=5))
 
-    return plant, lambda s: arrive(s, "evt_Right", received_at=NOW)
+    return plant, lambda s: arrive(s, "evt_Right", received_at=now())
 
 
 PLANTS["wrong_mode"] = by_saying("wrong_mode", lambda s: post(s, livemode=True))
@@ -127,7 +127,7 @@ def pay(s: Story, reference: str = "") -> str:
                 amount_minor=None,
                 reference=reference,
                 actor="system",
-                now=NOW,
+                now=now(),
             )
             return paid.payout_id
 

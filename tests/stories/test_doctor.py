@@ -17,7 +17,7 @@ from refref.sandbox import Sandbox
 from refref.settings import MasterKey
 from refref.vault import Vault
 from stories import doctor_plants_books  # noqa: F401 - adds its plants
-from stories.doctor_plants import DAY, LATER, NOW, PLANTS, mended, sell, sql
+from stories.doctor_plants import DAY, PLANTS, later, mended, now, sell, sql
 from stories.story import MODES, Mode, Story
 from stories.world import World
 
@@ -28,7 +28,7 @@ OTHER_VAULT = Vault([MasterKey("k9", b"x" * 32)])
 def s(world_of: Callable[[Mode], World]) -> Story:
     """Give the story of a merchant whose sandbox's clock is 90 days behind ours."""
     world = world_of(MODES[0])
-    sandbox = Sandbox(clock_start=int(NOW.timestamp()) - 90 * DAY, seed=23)
+    sandbox = Sandbox(clock_start=int(now().timestamp()) - 90 * DAY, seed=23)
     made = Story(world, MODES[0], world.create_merchant(sandbox), sandbox, random.Random(23))  # noqa: S311 - repeatable tests need it
     sql(made, "update connection set created_at = now() where organization_id = $1 and connection_id = $2")
     sql(
@@ -39,13 +39,13 @@ def s(world_of: Callable[[Mode], World]) -> Story:
     return made
 
 
-def examine(s: Story, *, at: datetime = LATER, vault: Vault | None = None) -> list[Diagnosis]:
+def examine(s: Story, *, at: datetime | None = None, vault: Vault | None = None) -> list[Diagnosis]:
     async def work() -> list[Diagnosis]:
         own = (s.merchant.organization_id, s.merchant.connection_id)
         async with s.world.database.tenant(own[0]) as tx:
             connection = await connections.connection_by_id(tx, *own)
             assert connection is not None
-            found = await examine_connection(tx, own[0], connection, vault or s.world.vault, now=at)
+            found = await examine_connection(tx, own[0], connection, vault or s.world.vault, now=at or later())
             return [*await examine_books(tx, own[0]), *found.diagnoses]
 
     return s.world.run(work())
@@ -55,12 +55,12 @@ def codes_of(found: list[Diagnosis]) -> list[str]:
     return [row.code for row in found]
 
 
-SLOWLY = {"nothing_arrived": NOW + timedelta(days=2)}
+SLOWLY = {"nothing_arrived": timedelta(days=2)}
 
 
 @pytest.mark.parametrize("code", sorted(PLANTS))
 def test_a_fault_is_found_and_gone_when_it_is_mended(s: Story, code: str) -> None:
-    at = SLOWLY.get(code, LATER)
+    at = later() + SLOWLY.get(code, timedelta())
     s.affiliate("ana")
     if code not in ("nothing_arrived", "silent", "no_carriers", "signature_refused", "clock_refused"):
         sell(s)
@@ -93,7 +93,7 @@ def test_an_open_problem_of_the_connection_is_told_with_its_remedy(s: Story) -> 
     async def work(*codes: str) -> None:
         own = (s.merchant.organization_id, s.merchant.connection_id)
         async with s.world.database.tenant(own[0]) as tx:
-            await connection_health.note_new_problems(tx, *own, dict.fromkeys(codes, "gone"), NOW)
+            await connection_health.note_new_problems(tx, *own, dict.fromkeys(codes, "gone"), now())
             if not codes:
                 await tx.execute("update connection_problem set ended_at = now()")
 

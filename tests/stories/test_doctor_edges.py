@@ -11,7 +11,7 @@ import pytest
 from refref.flows.payouts import undo_payout
 from refref.sandbox import Sandbox
 from refref.stripe.readers import events_to_enable
-from stories.doctor_plants import DAY, LATER, NOW, arrive, mended, reading, sell, sql
+from stories.doctor_plants import DAY, arrive, later, mended, now, reading, sell, sql
 from stories.doctor_plants_books import pay
 from stories.story import MODES, Mode, Story
 from stories.test_doctor import codes_of, examine
@@ -27,7 +27,7 @@ BASICS = (
 def s(world_of: Callable[[Mode], World]) -> Story:
     """Give the story of a live merchant, connected three hours ago, whose sandbox's clock is 90 days behind ours."""
     world = world_of(MODES[0])
-    sandbox = Sandbox(clock_start=int(NOW.timestamp()) - 90 * DAY, seed=29)
+    sandbox = Sandbox(clock_start=int(now().timestamp()) - 90 * DAY, seed=29)
     made = Story(world, MODES[0], world.create_merchant(sandbox), sandbox, random.Random(29))  # noqa: S311 - repeatable tests need it
     for table in ("connection", "connection_secret"):
         since = f"update {table} set created_at = now() - interval '3 hours'"
@@ -47,14 +47,14 @@ def lists(s: Story, *, is_intake: bool = False) -> None:
         "insert into event_poll (organization_id, connection_id, is_intake, checked_at, due_at, read_count)"
         " values ($1, $2, $3, $4, $4::timestamptz + interval '5 minutes', 9)",
         is_intake,
-        LATER,
+        later(),
     )
 
 
 def was_busy(s: Story, *, until: timedelta) -> None:
     """Webhooks came three times a day, until a while ago."""
     for number in reversed(range(30)):
-        arrive(s, f"evt_Busy{number}", received_at=NOW - until - timedelta(hours=8 * number))
+        arrive(s, f"evt_Busy{number}", received_at=now() - until - timedelta(hours=8 * number))
 
 
 # Healthy, whatever it looks like --------------------------------------------------------------------------------------
@@ -72,8 +72,8 @@ def healthy(act: Act) -> Act:
 def a_new_shop_whose_list_holds_what_was_before_the_connection(s: Story) -> None:
     lists(s)
     for number in range(40):
-        at = NOW - timedelta(hours=4 + 12 * number)
-        arrive(s, f"evt_Before{number}", received_at=NOW - timedelta(hours=2), created_at=at, source="poll")
+        at = now() - timedelta(hours=4 + 12 * number)
+        arrive(s, f"evt_Before{number}", received_at=now() - timedelta(hours=2), created_at=at, source="poll")
 
 
 @healthy
@@ -115,7 +115,7 @@ def a_shop_that_went_over_to_the_list(s: Story) -> None:
     lists(s, is_intake=True)
     sql(s, "update connection_secret set expires_at = now() where organization_id = $1 and connection_id = $2")
     for number in range(9):
-        arrive(s, f"evt_Listed{number}", received_at=NOW - timedelta(days=number), source="poll", type="invoice.paid")
+        arrive(s, f"evt_Listed{number}", received_at=now() - timedelta(days=number), source="poll", type="invoice.paid")
 
 
 @healthy
@@ -123,7 +123,7 @@ def a_shop_that_closes_at_weekends(s: Story) -> None:
     live(s)
     for day in reversed(range(28)):
         if day % 7 < 5:
-            arrive(s, f"evt_Day{day}", received_at=NOW - timedelta(days=day + 3))
+            arrive(s, f"evt_Day{day}", received_at=now() - timedelta(days=day + 3))
 
 
 @healthy
@@ -167,13 +167,13 @@ def a_shop_that_passes_ids_of_its_own(s: Story) -> None:
 
 @healthy
 def a_shop_that_replays_what_it_stored_long_ago(s: Story) -> None:
-    arrive(s, "evt_Old", received_at=NOW - timedelta(days=20))
+    arrive(s, "evt_Old", received_at=now() - timedelta(days=20))
     sql(
         s,
         "insert into inbox (organization_id, connection_id, event_seq, queued_at)"
         " select $1, $2, max(event_seq), $3::timestamptz from stripe_event"
         " where organization_id = $1 and connection_id = $2",
-        LATER,
+        later(),
     )
 
 
@@ -199,7 +199,7 @@ def a_busy_shop_with_a_late_delivery_now_and_then(s: Story) -> None:
     for number in range(120):
         source = "poll" if number in (30, 90) else "webhook"
         kind = "charge.refunded" if number == 30 else "product.updated"
-        arrive(s, f"evt_{number}", received_at=NOW - timedelta(minutes=number), source=source, type=kind)
+        arrive(s, f"evt_{number}", received_at=now() - timedelta(minutes=number), source=source, type=kind)
 
 
 @healthy
@@ -216,21 +216,21 @@ def a_shop_whose_machine_was_down_for_a_morning(s: Story) -> None:
         arrive(
             s,
             f"evt_{number}",
-            received_at=NOW - timedelta(minutes=number // 10),
+            received_at=now() - timedelta(minutes=number // 10),
             source="poll" if number % 3 else "webhook",
         )
 
 
 @healthy
 def a_test_clock_that_is_months_ahead(s: Story) -> None:
-    arrive(s, "evt_Ahead", received_at=NOW, created_at=NOW + timedelta(days=60))
+    arrive(s, "evt_Ahead", received_at=now(), created_at=now() + timedelta(days=60))
 
 
 @healthy
 def a_shop_that_captures_days_later(s: Story) -> None:
-    arrive(s, "evt_Reserved", received_at=NOW - timedelta(days=6), type="charge.succeeded")
+    arrive(s, "evt_Reserved", received_at=now() - timedelta(days=6), type="charge.succeeded")
     for number in range(4):
-        arrive(s, f"evt_Captured{number}", received_at=NOW, type="payment_intent.succeeded")
+        arrive(s, f"evt_Captured{number}", received_at=now(), type="payment_intent.succeeded")
 
 
 @healthy
@@ -255,7 +255,7 @@ def payouts_of_the_same_amount(s: Story) -> None:
 def a_payout_that_was_told_twice_and_undone_once(s: Story) -> None:
     async def undo(payout_id: str) -> None:
         async with s.world.database.tenant(s.merchant.organization_id) as tx:
-            await undo_payout(tx, s.merchant.organization_id, payout_id, reason="Twice", actor="system", now=NOW)
+            await undo_payout(tx, s.merchant.organization_id, payout_id, reason="Twice", actor="system", now=now())
 
     sell(s)
     s.wait(days=40)
@@ -274,8 +274,8 @@ def test_a_healthy_shop_is_left_alone(s: Story, name: str) -> None:
 
 
 def test_a_type_that_was_taken_off_the_endpoint_later(s: Story) -> None:
-    arrive(s, "evt_Paid", received_at=NOW - timedelta(days=20), type="invoice.paid")
-    arrive(s, "evt_Succeeded", received_at=NOW, type="invoice.payment_succeeded")
+    arrive(s, "evt_Paid", received_at=now() - timedelta(days=20), type="invoice.paid")
+    arrive(s, "evt_Succeeded", received_at=now(), type="invoice.payment_succeeded")
     (found,) = examine(s)
     assert (found.code, found.evidence) == ("type_missing", ("invoice.paid prod_1",))
 
@@ -302,7 +302,7 @@ def test_an_endpoint_with_the_five_basic_types_is_enough(s: Story) -> None:
 def test_a_live_shop_that_is_silent_although_the_list_is_not(s: Story) -> None:
     live(s)
     was_busy(s, until=timedelta(days=3))
-    arrive(s, "evt_Listed", received_at=NOW - timedelta(hours=1), source="poll")
+    arrive(s, "evt_Listed", received_at=now() - timedelta(hours=1), source="poll")
     assert codes_of(examine(s)) == ["silent", "missed_by_webhook"]
     lists(s)
     assert codes_of(examine(s)) == ["missed_by_webhook"]
@@ -313,7 +313,7 @@ def test_a_platforms_endpoint_that_brings_nothing(s: Story) -> None:
     sql(s, f"update connection set {access} where organization_id = $1 and connection_id = $2")
     sql(s, "delete from connection_secret where organization_id = $1 and connection_id = $2")
     lists(s)
-    arrive(s, "evt_Listed", received_at=NOW - timedelta(hours=1), source="poll")
+    arrive(s, "evt_Listed", received_at=now() - timedelta(hours=1), source="poll")
     assert codes_of(examine(s)) == ["missed_by_webhook"]
 
 
