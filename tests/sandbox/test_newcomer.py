@@ -1,6 +1,5 @@
 """A sandbox that somebody starts by hand: it says where it is, what there is to sell, and whom it tells."""
 
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from refref.sandbox import Sandbox
 from refref.sandbox.shop_view import listener_url
 from sandbox.test_process import running
+from serving import reserved_ports
 
 
 @pytest.mark.parametrize(
@@ -35,14 +35,12 @@ def test_an_empty_shop_says_how_to_get_something_to_sell(tmp_path: Path) -> None
 
 
 def test_it_says_where_it_listens() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "refref.sandbox", "--port", str(port)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        process.terminate()
+    with reserved_ports() as port:
+        command = [sys.executable, "-m", "refref.sandbox", "--port", str(port)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            line = process.stderr.readline()
+            process.terminate()
     assert line == (
         f"A Stripe of its own on http://127.0.0.1:{port}: its page and its API, for any test key. Ctrl-C ends it.\n"
     )
