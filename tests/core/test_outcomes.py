@@ -7,12 +7,13 @@ import pytest
 
 from core.samples import DAY, T0, config, customer, invoice, line
 from refref.core.derive import derive
-from refref.core.facts import EventState, Fact, InvoiceState, Kind
-from refref.core.terms import Benefit, CurrencyTerms, CustomEvent, QualifyingEvent, RewardRule, Terms
+from refref.core.facts import EventState, Fact, InvoiceState, Kind, SubscriptionState
+from refref.core.terms import Benefit, Cap, CurrencyTerms, CustomEvent, QualifyingEvent, RewardRule, Share, Terms
 
 NOW = T0 + 400 * DAY
 BASIC = RewardRule(rule_id="basic", rate_bps=1_000, products=("p",))
 OTHER = RewardRule(rule_id="other", rate_bps=1_000, products=("q",))
+HALVES = (Share("referrer", 5_000), Share("ptc_bea", 5_000))
 # One USD is worth 0.50 GBP.
 IN_POUNDS = CurrencyTerms(base="gbp", conversion="table", table={"usd": "0.5"}, pays_in="base")
 
@@ -79,3 +80,74 @@ def test_a_custom_event_without_its_amount_says_so(body: bytes, expected: list[s
     told = Fact(f"event:ch_9/charge.updated/{T0 + DAY}", Kind.EVENT, 0, T0 + DAY, 0, state, ("cus_1",))
     derived = derive([customer(), told], config(terms), NOW)
     assert [decision.reason or str(decision.earned) for decision in derived.decisions] == expected
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (QualifyingEvent(event_id="bought"), 150),
+        # Nothing is left out, so that shipping counts as without the event; but it is of no product.
+        (QualifyingEvent(event_id="bought", prorations="exclude"), 150),
+        (QualifyingEvent(event_id="bought", products=("p",)), 100),
+        (QualifyingEvent(event_id="bought", excluded_products=("q",)), 100),
+    ],
+)
+def test_shipping_counts_where_no_product_is_named(event: QualifyingEvent, expected: int) -> None:
+    ten = RewardRule(rule_id="ten", event="bought", rate_bps=1_000)
+    terms = Terms(rules=(ten,), events=(event,), includes_shipping=True)
+    (decision,) = derive([customer(), invoice(1, [line(1, 1_000)], shipping=500)], config(terms), NOW).decisions
+    assert decision.earned == expected
+
+
+TRIAL = QualifyingEvent(event_id="tried", kind="trial_started")
+
+
+@pytest.mark.parametrize(
+    ("products", "excluded", "expected"),
+    [
+        ((), (), "500"),
+        (("prod_pro",), (), "500"),
+        (("price_pro",), (), "500"),
+        (("prod_basic",), (), "not_eligible_lines"),
+        ((), ("prod_pro",), "not_eligible_lines"),
+        ((), ("prod_basic",), "500"),
+    ],
+)
+def test_a_rule_for_a_product_rewards_trials_of_that_product(
+    products: tuple[str, ...], excluded: tuple[str, ...], expected: str
+) -> None:
+    rule = RewardRule(
+        rule_id="tried",
+        event="tried",
+        kind="fixed",
+        amounts={"usd": 500},
+        products=products,
+        excluded_products=excluded,
+    )
+    state = SubscriptionState("trialing", "usd", ("prod_pro",), ("price_pro",), trial_start_at=T0 + DAY)
+    trial = Fact("sub_1", Kind.SUBSCRIPTION, 0, T0 + DAY, 0, state, ("cus_1",))
+    derived = derive([customer(), trial], config(Terms(rules=(rule,), events=(TRIAL,))), NOW)
+    assert [decision.reason or str(decision.earned) for decision in derived.decisions] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("terms", "steps"),
+    [
+        (Terms(), ()),
+        (Terms(caps=(Cap("reward", {"usd": 150}),)), (("cap", "reward", "ever", 150, "usd", 0, 200, 150),)),
+        (
+            Terms(
+                rules=(RewardRule(rule_id="two", to="split", split=HALVES, rate_bps=2_000),),
+                caps=(Cap("participant", {"usd": 90}, "month"),),
+            ),
+            (
+                ("split", 100, 100),
+                ("cap", "participant", "month", 90, "usd", 0, 100, 90),
+                ("cap", "participant", "month", 90, "usd", 0, 100, 90),
+            ),
+        ),
+    ],
+)
+def test_an_explanation_has_every_step_and_no_other(terms: Terms, steps: tuple[tuple[str | int, ...], ...]) -> None:
+    (decision,) = derive([customer(), invoice(1, [line(1, 1_000)])], config(terms), NOW).decisions
+    assert decision.rules[0].notes == steps

@@ -154,7 +154,7 @@ def rules(dice: Dice, rule_id: str, known: tuple[QualifyingEvent, ...]) -> Rewar
         given["benefit"] = Benefit(feature="beta") if is_feature else Benefit(percent_off_bps=2_000)
     else:
         given |= worth(dice, with_rate, has_sale)
-    if has_sale and dice.rare():
+    if dice.rare():
         given[dice.one(("products", "excluded_products"))] = dice.some(PRODUCTS)
     given |= limits(dice, has_sale)
     return RewardRule(rule_id, **given)  # type: ignore[arg-type]  # fields drawn above

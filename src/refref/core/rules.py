@@ -237,7 +237,9 @@ def _places(keep: LineFilter, situation: Situation, within: Chosen) -> frozenset
 
 
 def _own_lines(rule: CompiledRule, situation: Situation, of_event: Chosen) -> Chosen:
-    return of_event if rule.keep is None else _places(rule.keep, situation, of_event)
+    if rule.keep is None or situation.happening is not None:  # without a payment there are no lines to choose from
+        return of_event
+    return _places(rule.keep, situation, of_event)
 
 
 def _every(line: Line) -> bool:
