@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from core.samples import DAY, T0, config, customer, invoice, line, refund
-from refref.core.derive import derive_all
+from refref.core.derive import derive, derive_all
 from refref.core.facts import Carrier, CarrierKind, Fact
 from refref.core.program import Config
-from refref.core.terms import FraudCheck, FraudRule, Terms
+from refref.core.terms import FraudCheck, FraudRule, QualifyingEvent, RewardRule, Terms
 
 NOW = T0 + 400 * DAY
 
@@ -125,3 +125,34 @@ def test_a_person_who_approved_the_referral_is_not_overruled(action: str) -> Non
     told = outcomes(DAY_OF_THREE, conf)
     assert told["second"] == ["payable"] * 2
     assert told["third"] != ["payable"]
+
+
+SIGN_UP = QualifyingEvent(event_id="joined", kind="signup")
+FIVE = RewardRule(rule_id="joined", event="joined", kind="fixed", amounts={"eur": 500})
+SALE = RewardRule(rule_id="sale", kind="fixed", amounts={"usd": 100})  # of the program, but not of a sign-up
+SELF = msgspec.structs.replace(
+    config(Terms(rules=(SALE, FIVE), events=(SIGN_UP,))), participant_emails={"ptc_ana": "a@x.example"}
+)
+
+
+@pytest.mark.parametrize(
+    ("email", "verdict", "expected"),
+    [
+        ("a@x.example", "", ("self_referral", 0, "usd")),
+        ("a@x.example", "approved", ("", 500, "eur")),
+        ("b@y.example", "", ("", 500, "eur")),
+    ],
+)
+def test_a_person_may_approve_the_signup_of_a_self_referral(
+    email: str, verdict: str, expected: tuple[str, int, str]
+) -> None:
+    conf = msgspec.structs.replace(SELF, reviews={("prg_1", "", "cus_1/signup"): verdict} if verdict else {})
+    (decision,) = derive([customer(email=email)], conf, NOW).decisions
+    assert (decision.reason, decision.earned, decision.currency) == expected
+
+
+@pytest.mark.parametrize(("action", "expected"), [("flag", ("self_domain",)), ("off", ())])
+def test_a_check_that_is_off_says_nothing(action: str, expected: tuple[str, ...]) -> None:
+    conf = msgspec.structs.replace(config(terms("self_domain", action)), participant_emails={"ptc_ana": "a@x.example"})
+    (decision,) = derive([customer(email="b@x.example"), invoice(1, [line(1, 1_000)])], conf, NOW).decisions
+    assert decision.flags == expected
