@@ -1,11 +1,13 @@
 """Histories of programs and participants: append-only, in order, and whoever they concern is settled again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import psycopg
 import pytest
+import sqlalchemy
 from alembic import command
 from alembic.config import Config
 
@@ -118,28 +120,61 @@ def test_histories_are_append_only(database: str, statement: str) -> None:
         owner.execute(statement)
 
 
-def test_programs_of_before_get_a_history(empty_database: str) -> None:
-    import sqlalchemy
-
+@contextmanager
+def before_migrations(dsn: str, version: str) -> Iterator[tuple[sqlalchemy.Connection, Callable[[str], None]]]:
+    """A database as it was at a version of before, with the means to bring it to a later one."""
     config = Config()
     config.set_main_option("script_location", str(migrate.HERE))
-    engine = sqlalchemy.create_engine(migrate.sqlalchemy_url(empty_database), poolclass=sqlalchemy.pool.NullPool)
+    engine = sqlalchemy.create_engine(migrate.sqlalchemy_url(dsn), poolclass=sqlalchemy.pool.NullPool)
     with engine.connect() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0003")
+        command.upgrade(config, version)
         connection.exec_driver_sql("insert into organization (organization_id, name) values ('org_1', 'Sample Shop')")
         connection.exec_driver_sql(
-            "insert into connection (organization_id, connection_id, name, mode) values ('org_1', 'con_1', 'A', 'test')"
+            "insert into connection (organization_id, connection_id, name, mode) values"
+            " ('org_1', 'con_1', 'A', 'test'), ('org_1', 'con_2', 'B', 'test')"
         )
+        yield connection, lambda later: command.upgrade(config, later)
+    engine.dispose()
+
+
+def test_programs_of_before_get_a_history(empty_database: str) -> None:
+    with before_migrations(empty_database, "0003") as (connection, upgrade):
         connection.exec_driver_sql(
             "insert into program (organization_id, program_id, connection_id, name, status, created_at) values"
             " ('org_1', 'prg_1', 'con_1', 'A', 'active', '2026-01-01Z'),"
             " ('org_1', 'prg_2', 'con_1', 'B', 'archived', '2026-01-01Z')"
         )
-        command.upgrade(config, "0004")
+        upgrade("0004")
         rows = connection.exec_driver_sql(
             "select program_id, status_no, status from program_status order by 1, 2"
         ).fetchall()
-        connection.commit()
-    engine.dispose()
     assert [tuple(row) for row in rows] == [("prg_1", 1, "active"), ("prg_2", 1, "active"), ("prg_2", 2, "archived")]
+
+
+def test_sales_bound_to_nobody_are_looked_at_again_where_a_program_has_terms(empty_database: str) -> None:
+    with before_migrations(empty_database, "0015") as (connection, upgrade):
+        connection.exec_driver_sql(
+            "insert into program (organization_id, program_id, connection_id, name) values"
+            " ('org_1', 'prg_1', 'con_1', 'A'), ('org_1', 'prg_2', 'con_2', 'B')"
+        )
+        connection.exec_driver_sql(
+            "insert into terms (organization_id, program_id, version, effective_at, body)"
+            " values ('org_1', 'prg_1', 1, '2026-01-01Z', '{}')"
+        )
+        for connection_id, payment, program_id, reason in (
+            ("con_1", "in_unknown", "", "unknown_code"),
+            ("con_1", "in_nobody", "", "not_attributed"),
+            ("con_1", "in_bound", "prg_1", "outside_window"),
+            ("con_1", "in_free", "", "nothing_paid"),
+            ("con_2", "in_no_terms", "", "unknown_code"),
+        ):
+            connection.exec_driver_sql(
+                "insert into decision (organization_id, connection_id, payment_key, program_id, scope_id, referee_id,"
+                " outcome, reason, occurred_at, currency, paid_minor, base_minor, refunded_minor, earned_minor,"
+                f" reversed_minor, digest, body) values ('org_1', '{connection_id}', '{payment}', '{program_id}',"
+                f" 'cus_{payment}', 'cus_{payment}', 'refused', '{reason}', now(), 'usd', 1, 1, 0, 0, 0, '', '')"
+            )
+        upgrade("0016")
+        rows = connection.exec_driver_sql("select connection_id, scope_id from dirty_scope order by 2").fetchall()
+    assert [tuple(row) for row in rows] == [("con_1", "cus_in_nobody"), ("con_1", "cus_in_unknown")]

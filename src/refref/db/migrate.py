@@ -3,7 +3,7 @@
 from pathlib import Path
 
 HERE = Path(__file__).parent / "migrations"
-HEAD = "0015"
+HEAD = "0016"
 
 
 def upgrade(dsn: str) -> None:

@@ -1,0 +1,12 @@
+-- A program's first terms bind whom its participants' codes brought before them. Those published until now judged anew
+-- only payments that they reached back to: sales that are bound to nobody are looked at once more.
+insert into dirty_scope
+select distinct d.organization_id, d.connection_id, d.scope_id
+from decision d
+where d.program_id = '' and d.reason in ('unknown_code', 'not_attributed', 'inactive_code')
+  and exists (
+    select from program p
+    join terms t on t.organization_id = p.organization_id and t.program_id = p.program_id
+    where p.organization_id = d.organization_id and p.connection_id = d.connection_id
+  )
+on conflict do nothing;
