@@ -6,12 +6,13 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.samples import T0, quick
 from refref.core.derive import DerivedReward
-from refref.core.ledger import BookedReward, Plan, plan_rewards
+from refref.core.ledger import BookedReward, Plan, kept_reward, plan_rewards
 
 Target = tuple[str, str, int, int, str]  # payment, participant, amount, reversed, location
 
@@ -106,3 +107,24 @@ def test_a_payment_that_finds_its_invoice_keeps_its_reward() -> None:
     plan = books.settle(one(10))
     assert plan.entries == ()
     assert [reward.payment_key for reward in books.rewards.values()] == ["in_1"]
+
+
+@pytest.mark.parametrize(
+    ("status", "paid", "now", "expected"),
+    [
+        ("pending", 0, T0 + 9, "pending"),
+        ("pending", 0, T0 + 10, "payable"),  # the hold is over
+        ("payable", 0, T0 + 19, "payable"),
+        ("payable", 0, T0 + 20, "expired"),
+        ("payable", 5, T0 + 20, "payable"),  # what was paid out does not expire
+        ("held", 0, T0 + 19, "held"),
+        ("held", 0, T0 + 20, "expired"),
+        ("expired", 0, T0, "expired"),
+    ],
+)
+def test_what_is_not_judged_again_is_only_moved_by_the_clock(status: str, paid: int, now: int, expected: str) -> None:
+    booked = BookedReward(
+        "rwd_1", "prg_1", "commission", "ptc_ana", "in_1", "cus_1", 1, "usd", 200, 0, status, T0, T0 + 10, 1, "ptc_ana",
+        expires_at=T0 + 20, paid=paid,
+    )  # fmt: skip
+    assert kept_reward(booked, now).location == expected

@@ -8,7 +8,17 @@ import pytest
 from core.samples import DAY, T0, config, customer, invoice, line
 from refref.core.derive import derive
 from refref.core.facts import EventState, Fact, InvoiceState, Kind, SubscriptionState
-from refref.core.terms import Benefit, Cap, CurrencyTerms, CustomEvent, QualifyingEvent, RewardRule, Share, Terms
+from refref.core.terms import (
+    Benefit,
+    Cap,
+    CurrencyTerms,
+    CustomEvent,
+    Duration,
+    QualifyingEvent,
+    RewardRule,
+    Share,
+    Terms,
+)
 
 NOW = T0 + 400 * DAY
 BASIC = RewardRule(rule_id="basic", rate_bps=1_000, products=("p",))
@@ -151,3 +161,47 @@ def test_a_rule_for_a_product_rewards_trials_of_that_product(
 def test_an_explanation_has_every_step_and_no_other(terms: Terms, steps: tuple[tuple[str | int, ...], ...]) -> None:
     (decision,) = derive([customer(), invoice(1, [line(1, 1_000)])], config(terms), NOW).decisions
     assert decision.rules[0].notes == steps
+
+
+CHANGED = QualifyingEvent(event_id="smaller", kind="downgrade")
+LESS = RewardRule(rule_id="smaller", event="smaller", kind="fixed", amounts={"eur": 100, "usd": 200})
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (SubscriptionState("active", "usd", ("prod_pro",)), (200, "usd")),
+        (None, (100, "eur")),  # only the change is known so far
+    ],
+)
+def test_a_downgrade_earns_also_before_its_subscription_is_known(
+    state: SubscriptionState | None, expected: tuple[int, str]
+) -> None:
+    at = T0 + DAY
+    changed = Fact("sub_1", Kind.SUBSCRIPTION, 0, at, 0, state, ("cus_1",), (), (("downgrade:price_basic", at),))
+    derived = derive([customer(), changed], config(Terms(rules=(LESS,), events=(CHANGED,))), NOW)
+    (reward,) = derived.rewards
+    assert (reward.payment_key, reward.amount, reward.currency) == (f"sub_1/downgrade/{at}", *expected)
+
+
+@pytest.mark.parametrize("where", ["terms", "rule"])
+def test_a_signup_is_of_no_product(where: str) -> None:
+    of_rule = ("prod_pro",) if where == "rule" else ()
+    rule = msgspec.structs.replace(CREDITED, products=of_rule)
+    terms = Terms(rules=(rule,), events=(SIGNED_UP,), products=("prod_pro",) if where == "terms" else ())
+    assert [reward.amount for reward in derive([customer()], config(terms), NOW).rewards] == [500]
+
+
+def test_each_rule_counts_its_own_payments() -> None:
+    """Two payments for each: of all, the first and second; of those after the first, the second and third."""
+    two = Duration("payments", 2)
+    every = RewardRule(rule_id="every", rate_bps=1_000, duration=two)
+    later = RewardRule(rule_id="later", on="recurring", rate_bps=1_000, duration=two)
+    facts = [customer(), *(invoice(n, [line(1, 1_000)], paid_at=T0 + n * DAY) for n in range(1, 5))]
+    for rules in ((every, later), (later, every)):
+        told = derive(facts, config(Terms(rules=rules)), NOW).decisions
+        reasons = {rule.rule_id: [d.rules[place].reason for d in told] for place, rule in enumerate(rules)}
+        assert reasons == {
+            "every": ["", "", "duration_over", "duration_over"],
+            "later": ["no_rule_applies", "", "", "duration_over"],
+        }
