@@ -71,6 +71,12 @@ def test_refund_rate(before: int, undone: int, limit: int, found: bool) -> None:
     assert flags(scopes, config(terms("refund_rate", "flag", limit)))[-1] == (("refund_rate",) if found else ())
 
 
+def test_renewals_are_no_further_referrals() -> None:
+    scopes = [buyer(number, at=T0 + number * DAY // 8, payments=2, is_undone=True) for number in range(6)]
+    scopes.append(buyer(6, at=T0 + 60 * DAY))
+    assert flags(scopes, config(terms("refund_rate", "flag", 30)))[-1] == ()  # six, though twelve payments
+
+
 @pytest.mark.parametrize(
     ("by_code", "by_link", "found"),
     [
