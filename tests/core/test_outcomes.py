@@ -7,7 +7,9 @@ import pytest
 
 from core.samples import DAY, T0, config, customer, invoice, line
 from refref.core.derive import derive
+from refref.core.ecb import parse_ecb
 from refref.core.facts import EventState, Fact, InvoiceState, Kind, SubscriptionState
+from refref.core.rates import RateBook
 from refref.core.terms import (
     Benefit,
     Cap,
@@ -205,3 +207,27 @@ def test_each_rule_counts_its_own_payments() -> None:
             "every": ["", "", "duration_over", "duration_over"],
             "later": ["no_rule_applies", "", "", "duration_over"],
         }
+
+
+# The bank's history, up to the day before the sale, and up to its day; one EUR costs so many USD.
+BEFORE, ON = "Date,USD\n2026-01-14,1.25\n", "Date,USD\n2026-01-15,1.25\n2026-01-14,1.3\n"
+
+
+@pytest.mark.parametrize(
+    ("history", "base", "expected"),
+    [
+        (ON, "eur", ("rewarded", "", 80)),  # 100 / 1.25
+        (BEFORE, "eur", ("waiting", "rate_not_yet_known", 0)),  # it will come
+        (ON, "xof", ("refused", "no_rate", 0)),  # the bank has none
+        (None, "eur", ("refused", "no_rate", 0)),
+    ],
+)
+def test_a_reward_in_another_currency_waits_for_the_rate_of_its_day(
+    history: str | None, base: str, expected: tuple[str, str, int]
+) -> None:
+    ten = RewardRule(rule_id="ten", rate_bps=1_000)
+    terms = Terms(rules=(ten,), currency=CurrencyTerms(base=base, conversion="daily", pays_in="base"))
+    rates = None if history is None else RateBook(parse_ecb(history))
+    conf = msgspec.structs.replace(config(terms), rates=rates)
+    (decision,) = derive([customer(), invoice(1, [line(1, 1_000)])], conf, NOW).decisions
+    assert (decision.outcome, decision.reason, decision.rules[0].amount) == expected
