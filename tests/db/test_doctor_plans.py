@@ -61,7 +61,7 @@ def test_invariants_are_checked_in_time_on_tables_that_nobody_has_analysed(datab
     with psycopg.connect(database, autocommit=True) as connection:
         for table in ("reward", "decision"):
             connection.execute(f"alter table {table} set (autovacuum_enabled = off)")
-        for statement in (FILL_BOOKS % {"rows": 12_000}).split(";\n"):
+        for statement in (FILL_BOOKS % {"rows": 30_000}).split(";\n"):
             connection.execute(statement)
 
     async def main() -> None:
@@ -71,6 +71,7 @@ def test_invariants_are_checked_in_time_on_tables_that_nobody_has_analysed(datab
                 await tx.execute("set local statement_timeout = '5s'")  # a join of all with all takes longer by far
                 await offenders(tx, "org_a", query)
                 assert await tx.fetchval("show enable_nestloop") == "on", name
+                assert await tx.fetchval("show enable_mergejoin") == "on", name
         await db.close()
 
     asyncio.run(main())
