@@ -152,7 +152,7 @@ def test_programs_of_before_get_a_history(empty_database: str) -> None:
     assert [tuple(row) for row in rows] == [("prg_1", 1, "active"), ("prg_2", 1, "active"), ("prg_2", 2, "archived")]
 
 
-def test_sales_bound_to_nobody_are_looked_at_again_where_a_program_has_terms(empty_database: str) -> None:
+def test_what_is_judged_otherwise_since_then_is_looked_at_once_more(empty_database: str) -> None:
     with before_migrations(empty_database, "0015") as (connection, upgrade):
         connection.exec_driver_sql(
             "insert into program (organization_id, program_id, connection_id, name) values"
@@ -167,6 +167,7 @@ def test_sales_bound_to_nobody_are_looked_at_again_where_a_program_has_terms(emp
             ("con_1", "in_nobody", "", "not_attributed"),
             ("con_1", "in_bound", "prg_1", "outside_window"),
             ("con_1", "in_free", "", "nothing_paid"),
+            ("con_1", "sub_1/trial_started", "prg_1", "not_eligible_lines"),
             ("con_2", "in_no_terms", "", "unknown_code"),
         ):
             connection.exec_driver_sql(
@@ -177,4 +178,8 @@ def test_sales_bound_to_nobody_are_looked_at_again_where_a_program_has_terms(emp
             )
         upgrade("0016")
         rows = connection.exec_driver_sql("select connection_id, scope_id from dirty_scope order by 2").fetchall()
-    assert [tuple(row) for row in rows] == [("con_1", "cus_in_nobody"), ("con_1", "cus_in_unknown")]
+    assert [tuple(row) for row in rows] == [
+        ("con_1", "cus_in_nobody"),
+        ("con_1", "cus_in_unknown"),
+        ("con_1", "cus_sub_1/trial_started"),
+    ]

@@ -1,4 +1,4 @@
-"""Sales that are bound to nobody are looked at once more (SQL in the file of the same name)."""
+"""What is judged otherwise since then is looked at once more (SQL in the file of the same name)."""
 
 from pathlib import Path
 

@@ -10,3 +10,8 @@ where d.program_id = '' and d.reason in ('unknown_code', 'not_attributed', 'inac
     where p.organization_id = d.organization_id and p.connection_id = d.connection_id
   )
 on conflict do nothing;
+
+-- Rules for some products also reward what is no payment (a trial, a change of quantity): its key has a slash.
+insert into dirty_scope
+select distinct organization_id, connection_id, scope_id from decision where program_id <> '' and payment_key like '%/%'
+on conflict do nothing;
