@@ -29,7 +29,18 @@ def test_customers_are_bound_by_hand_and_taken_back_over_the_api(with_web: RunWe
 
         bond = {"referrals": [{"customer": "cus_1", "code": "bea", "clicked_at": "2026-01-02T00:00:00Z"}]}
         shown = await web.api.post("/v1/referrals/by_hand/preview", json=bond)
-        assert shown.json() == {"changes": [], "totals": [], "still_nothing": [], "others_concerned": False}
+        assert shown.json() == {
+            "changes": [],
+            "totals": [],
+            "still_nothing": [],
+            "others_concerned": False,
+            "without_terms": [],
+        }
+        draft = await web.program(name="Not yet", as_draft=True)
+        await web.participant(draft["program_id"], refcode="cleo")
+        bound_to_draft = {"referrals": [{"customer": "cus_1", "code": "cleo"}]}
+        shown = await web.api.post("/v1/referrals/by_hand/preview", json=bound_to_draft)
+        assert shown.json()["without_terms"] == ["Not yet"]
         without = await web.api.post("/v1/referrals/by_hand", json=bond | {"reason": " "})
         assert (without.status_code, without.json()["code"], without.json()["field"]) == (
             *(422, "reason_required", "reason"),

@@ -104,6 +104,7 @@ def _preview_text(found: MoneyPreview) -> str:
         for row in found.totals
     ]
     lines += [f"{row.payment_key} earns nothing: {REASONS[row.reason]}" for row in found.still_nothing]
+    lines += [f"“{name}” has no published terms: nothing is earned until it has." for name in found.without_terms]
     if found.others_concerned:
         lines.append("Tiers, caps or budgets let this reach other customers' payments, which are not shown.")
     return "\n".join(lines)

@@ -44,12 +44,13 @@ class StillNothing(msgspec.Struct, frozen=True, kw_only=True):
 
 class MoneyPreview(msgspec.Struct, frozen=True, kw_only=True):
     """All that a change would do. `others_concerned`: tiers, caps or budgets let it reach other customers' payments,
-    which are not computed here."""
+    which are not computed here. `without_terms`: names of programs that earn nothing until they have terms."""
 
     changes: tuple[MoneyChange, ...]
     totals: tuple[MoneyTotal, ...]
     still_nothing: tuple[StillNothing, ...]
     others_concerned: bool
+    without_terms: tuple[str, ...] = ()
 
 
 def money_changes(booked: Iterable[BookedReward], written: Iterable[BookedReward]) -> tuple[MoneyChange, ...]:

@@ -18,6 +18,7 @@ from refref.core.scopes import absorb
 from refref.core.told_carriers import TOLD_KINDS, code_key, present_carriers
 from refref.db import audit, bonds, books, facts, setup
 from refref.db.pool import Connection, lock_books
+from refref.db.why_not import standings_of
 from refref.flows.settle import difference
 from refref.flows.told_events import EARLIEST_CLICK, store_told, telling_instant
 from refref.ids import new_id
@@ -316,4 +317,14 @@ async def _preview(
         totals=money_totals(moved),
         still_nothing=tuple(sorted(refused, key=lambda row: (row.occurred_at, row.payment_key))),
         others_concerned=bool(changes.stale),
+        without_terms=await _without_terms(tx, organization_id, connection_id, told),
     )
+
+
+async def _without_terms(
+    tx: Connection, organization_id: str, connection_id: str, told: Sequence[Told]
+) -> tuple[str, ...]:
+    """The names of the programs that customers would be bound in, but that have no terms yet."""
+    keys = {code_key(item.kind, item.code) for item in told if isinstance(item, ToldReferral)}
+    standings = await standings_of(tx, organization_id, connection_id, keys)
+    return tuple(sorted({own.program_name for own in standings.values() if not (own.has_terms or own.elsewhere)}))

@@ -105,3 +105,13 @@ def test_what_came_without_a_referral_leads_to_those_payments(owner: httpx.Clien
     assert len(rows) + len(referred) == len(everybody) + 1
     column = rows[0].split(",").index("participant")
     assert {row.split(",")[column] for row in rows[1:]} == {""}
+
+
+def test_binding_to_a_program_without_terms_says_that_nothing_is_earned_yet(owner: httpx.Client) -> None:
+    add_participant(owner, new_program(owner), "nothing-yet")
+    page = owner.get("/customers/cus_sample9/referral").text
+    form = form_in(page, "/customers/cus_sample9/referral/preview")
+    given = {"code": "nothing-yet", "clicked_on": "", "reason": "By phone"}
+    shown = owner.post("/customers/cus_sample9/referral/preview", data={**form, **given})
+    assert shown.status_code == 200
+    assert "“Sample program” has no published terms" in shown.text

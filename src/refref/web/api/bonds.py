@@ -114,12 +114,14 @@ class StillNothingOut(BaseModel):
 
 
 class MoneyPreviewOut(BaseModel):
-    """`others_concerned`: tiers, caps or budgets reach other customers' payments, which are not in here."""
+    """`others_concerned`: tiers, caps or budgets reach other customers' payments, which are not in here.
+    `without_terms`: names of programs that earn nothing until their terms are published."""
 
     changes: list[MoneyChangeOut]
     totals: list[MoneyTotalOut]
     still_nothing: list[StillNothingOut]
     others_concerned: bool
+    without_terms: list[str]
 
 
 @router.post("/referrals/by_hand", response_model=BoundOut)
@@ -214,4 +216,5 @@ def present_preview(found: MoneyPreview) -> MoneyPreviewOut:
             for row in found.still_nothing
         ],
         others_concerned=found.others_concerned,
+        without_terms=list(found.without_terms),
     )
