@@ -48,6 +48,7 @@ FINDERS: dict[str, Finder] = {
     "why_not.events_about": lambda tx, org, a: why_not.events_about(tx, org, None, "cus_a"),
     "why_not.last_webhook_at": lambda tx, org, a: why_not.last_webhook_at(tx, org, None),
     "why_not.has_history": lambda tx, org, a: why_not.has_history(tx, org, None),
+    "why_not.standings_of": lambda tx, org, a: why_not.standings_of(tx, org, a.connection_id, ["code-a"]),
     **{f"doctor.seen {code}": of_doctor("seen", code, EARLY, LATE) for code in TRACES},
 }
 # The sample row of A that these would need is none that two_tenants makes.
