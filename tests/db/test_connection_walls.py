@@ -89,6 +89,7 @@ OF_ALL_CONNECTIONS = {
     "why_not.events_about",
     "why_not.last_webhook_at",
     "why_not.named",
+    "why_not.standings_of",  # names the other connection where a code is of a participant there
 }
 # What the other connection says of itself.
 OF_THE_OTHER = {
