@@ -38,6 +38,8 @@ BOOKS = Terms(products=("book",))
         ([line(1, -3_000), line(2, 9_000, product="book")], None, 0, BOOKS, 6_000),
         ([line(1, 3_000), line(2, -500, product="book")], None, 0, BOOKS, 0),
         ([line(1, 7)], 2, 0, Terms(), 2),
+        # Credits take all that the goods came to: what moved was for shipping alone.
+        ([line(1, -3_000), line(2, 2_000, product="book")], None, 1_500, BOOKS, 0),
     ],
 )
 def test_base(lines: list[Line], paid: int | None, shipping: int, terms: Terms, expected: int) -> None:

@@ -151,3 +151,30 @@ def test_a_full_refund_in_any_parts_takes_all(parts: list[int]) -> None:
     reversal = reversal_of(sold, base_of(sold, TERMS), TERMS)
     assert reversal.is_whole
     assert reversed_target(share(total, 2_000), reversal) == share(total, 2_000)
+
+
+def items(*facts: Fact) -> list[tuple[str, str, str]]:
+    sold = sale(*SALE, *facts)
+    return [(item.stripe_id, item.effect, item.reason) for item in reversal_of(sold, base_of(sold, TERMS), TERMS).items]
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ([dispute("a", 1, 10_000, "won")], [("dp_a", "none", "dispute_won")]),
+        ([dispute("a", 1, 10_000, "needs_response")], [("dp_a", "held", "dispute_open")]),
+        ([dispute("a", 1, 10_000, "warning_needs_response")], [("dp_a", "held", "dispute_inquiry")]),
+        ([dispute("a", 1, 10_000, "lost")], [("dp_a", "reversed", "dispute_lost")]),
+        ([refund("a", 1, 900, status="failed")], [("re_a", "none", "refund_failed")]),
+        # A note that was given back by refund alone takes nothing besides the refund.
+        ([refund("a", 1, 900), note("a", 900, refunds=(("re_a", 900),))], [("re_a", "reversed", "refunded")]),
+        (
+            [refund("a", 1, 900), note("a", 901, other=1, refunds=(("re_a", 900),))],
+            [("re_a", "reversed", "refunded"), ("cn_a", "reversed", "credited_without_refund")],
+        ),
+    ],
+)
+def test_what_a_decision_says_of_each_thing_that_took_money_back(
+    facts: list[Fact], expected: list[tuple[str, str, str]]
+) -> None:
+    assert items(*facts) == expected
