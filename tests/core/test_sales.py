@@ -11,7 +11,7 @@ from refref.core.sales import sales_of
 
 
 def intent(number: int, received: int, *, status: str = "succeeded", at: int = T0) -> Fact:
-    state = PaymentIntentState(status, "usd", received, at)
+    state = PaymentIntentState(status, "usd", received, T0)  # begun before it was paid
     return Fact(f"pi_{number}", Kind.PAYMENT_INTENT, 1, at, 0, state, ("cus_1",))
 
 
