@@ -338,3 +338,11 @@ def test_a_history_that_is_none_is_refused(text: str, says: str) -> None:
     with pytest.raises(Refused, match=says) as refused:
         parse_ecb(text)
     assert (refused.value.code, refused.value.field) == ("invalid_rates", "file")
+
+
+def test_a_rate_of_ones_own_holds_though_the_bank_has_not_told_that_day() -> None:
+    day = date(2026, 4, 8)
+    own = {("eur", "usd"): {day.toordinal(): ("1.25", 1)}}
+    found = RateBook(parse_ecb(HISTORY), own).rate("eur", "usd", day)
+    assert isinstance(found, Rate)
+    assert (found.rate, found.origin) == ("1.25", "csv")
