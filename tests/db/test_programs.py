@@ -156,11 +156,11 @@ def test_what_is_judged_otherwise_since_then_is_looked_at_once_more(empty_databa
     with before_migrations(empty_database, "0015") as (connection, upgrade):
         connection.exec_driver_sql(
             "insert into program (organization_id, program_id, connection_id, name) values"
-            " ('org_1', 'prg_1', 'con_1', 'A'), ('org_1', 'prg_2', 'con_2', 'B')"
+            " ('org_1', 'prg_1', 'con_1', 'A'), ('org_1', 'prg_2', 'con_2', 'B'), ('org_1', 'prg_3', 'con_1', 'C')"
         )
         connection.exec_driver_sql(
             "insert into terms (organization_id, program_id, version, effective_at, body)"
-            " values ('org_1', 'prg_1', 1, '2026-01-01Z', '{}')"
+            " values ('org_1', 'prg_1', 1, '2026-01-01Z', '{}'), ('org_1', 'prg_3', 1, '2026-01-01Z', '{\"caps\": [{}]}')"
         )
         for connection_id, payment, program_id, reason in (
             ("con_1", "in_unknown", "", "unknown_code"),
@@ -169,16 +169,20 @@ def test_what_is_judged_otherwise_since_then_is_looked_at_once_more(empty_databa
             ("con_1", "in_free", "", "nothing_paid"),
             ("con_1", "sub_1/trial_started", "prg_1", "not_eligible_lines"),
             ("con_2", "in_no_terms", "", "unknown_code"),
+            ("con_1", "in_capped", "prg_3", "cap_reached"),
         ):
             connection.exec_driver_sql(
                 "insert into decision (organization_id, connection_id, payment_key, program_id, scope_id, referee_id,"
                 " outcome, reason, occurred_at, currency, paid_minor, base_minor, refunded_minor, earned_minor,"
-                f" reversed_minor, digest, body) values ('org_1', '{connection_id}', '{payment}', '{program_id}',"
-                f" 'cus_{payment}', 'cus_{payment}', 'refused', '{reason}', now(), 'usd', 1, 1, 0, 0, 0, '', '')"
+                f" reversed_minor, digest, body, draft_digest) values ('org_1', '{connection_id}', '{payment}', '{program_id}',"
+                f" 'cus_{payment}', 'cus_{payment}', 'refused', '{reason}', now(), 'usd', 1, 1, 0, 0, 0, '', '', '')"
             )
         upgrade("0016")
         rows = connection.exec_driver_sql("select connection_id, scope_id from dirty_scope order by 2").fetchall()
+        stale = connection.exec_driver_sql("select payment_key from decision where is_stale").fetchall()
+    assert [tuple(row) for row in stale] == [("in_capped",)]
     assert [tuple(row) for row in rows] == [
+        ("con_1", "cus_in_capped"),
         ("con_1", "cus_in_nobody"),
         ("con_1", "cus_in_unknown"),
         ("con_1", "cus_sub_1/trial_started"),

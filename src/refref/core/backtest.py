@@ -12,7 +12,8 @@ import msgspec
 
 from refref.core.backtest_products import Products
 from refref.core.claims import Candidate
-from refref.core.complete import QUIET, Completed, Judged, complete, stage_one_tally
+from refref.core.complete import QUIET, Completed, Judged, complete
+from refref.core.contributions import stage_one_tally
 from refref.core.decisions import Decision, RuleOutcome
 from refref.core.facts import Line
 from refref.core.program import Program

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 import msgspec
 
 from refref.core.claims import Candidate, CapRoom, Claim, Option
+from refref.core.contributions import claim_tallies, contributions, counts_as_referral, earned_tallies, referral_tally
 from refref.core.decisions import WAITING, Decision, Note, RuleOutcome
 from refref.core.money import round_half_up, share, wire_exponent
 from refref.core.program import Program
 from refref.core.rates import convert, ratio
 from refref.core.terms import FraudCheck
-from refref.core.totals import NO_FIRSTS, REFERRAL_ROW, Tally, Totals, converted_currency, counts, rules_of
+from refref.core.totals import NO_FIRSTS, Tally, Totals, counts, rules_of
 from refref.core.values import rate_of_note
 
 # Reasons that say least: another rule's reason is told rather than these.
@@ -79,12 +80,12 @@ def complete(
         decision = msgspec.structs.replace(decision, flags=decision.flags + verdict.flags)
     if verdict.is_denied and candidate.approval != "approved":
         refused = msgspec.structs.replace(decision, outcome="refused", reason="fraud_denied", rules=())
-        return Completed(refused, (), _referral_tally(candidate))
+        return Completed(refused, (), referral_tally(candidate))
     is_held = verdict.is_held
     claims = {claim.rule_id: claim for claim in candidate.claims}
     outcomes: list[RuleOutcome] = []
     given: list[Given] = []
-    tallies = list(_referral_tally(candidate)) if outline.has_sums else []
+    tallies = list(referral_tally(candidate)) if outline.has_sums else []
     for outcome in decision.rules:
         claim = claims.get(outcome.rule_id)
         if claim is None:
@@ -94,9 +95,8 @@ def complete(
         outcomes.append(outcome)
         given.extend(own)
         if outline.cap_currencies:
-            for item in own:
-                net = item.amount - item.reversed
-                tallies.extend(earned_tallies(candidate, claim, item.beneficiary_id, item.currency, net))
+            nets = [(item.beneficiary_id, item.currency, item.amount - item.reversed) for item in own]
+            tallies.extend(claim_tallies(candidate, claim, nets, tallies))
     final = _with_outcomes(decision, tuple(outcomes), bool(given))
     return Completed(final, tuple(given), contributions(tallies))
 
@@ -206,7 +206,7 @@ def _option(candidate: Candidate, claim: Claim, totals: Totals, notes: list[Note
         reached = totals.whole(claim.tier, period, decision.program_id, owner, at)
     else:
         reached = totals.before(claim.tier, period, decision.program_id, owner, at)
-        reached += _counts_as_referral(candidate) if measure == "referrals" else candidate.revenue
+        reached += counts_as_referral(candidate) if measure == "referrals" else candidate.revenue
     chosen = claim.options[0]
     for option in claim.options:
         if option.at_least <= reached:
@@ -307,66 +307,7 @@ def allocate(amount: int, weights: Sequence[int]) -> list[int]:
     return parts
 
 
-# Contributions and checks -------------------------------------------------------------------------------------------
-
-
-def contributions(tallies: Sequence[Tally]) -> tuple[Tally, ...]:
-    """What a conversion adds, without the row of referrals and revenue where that says nothing: it adds nothing, and
-    another row shows that the conversion stands among the participant's."""
-    first = tallies[0] if tallies else None
-    if first is None or first.rule_id != REFERRAL_ROW or first.referrals or first.undone or first.revenue:
-        return tuple(tallies)
-    is_shown = any(tally.owner_id == first.owner_id for tally in tallies[1:])
-    return tuple(tallies[1:]) if is_shown else tuple(tallies)
-
-
-def stage_one_tally(candidate: Candidate) -> Tally | None:
-    """What a conversion adds to referrals and revenue; known before any reward is."""
-    return next(iter(_referral_tally(candidate)), None)
-
-
-def _referral_tally(candidate: Candidate) -> tuple[Tally, ...]:
-    if not candidate.referral and not candidate.claims:
-        return ()
-    decision = candidate.decision  # without a payment it adds nothing, but is found when what came before changes
-    is_first = candidate.referral == 1
-    return (
-        Tally(
-            decision.program_id, decision.payment_key, REFERRAL_ROW, decision.participant_id, decision.referee_id,
-            decision.occurred_at, "", _counts_as_referral(candidate),
-            int(is_first and candidate.is_undone), int(is_first and candidate.is_by_code), candidate.revenue,
-        ),
-    )  # fmt: skip
-
-
-def _counts_as_referral(candidate: Candidate) -> int:
-    return int(candidate.referral == 1 and not candidate.is_undone)
-
-
-def earned_tallies(candidate: Candidate, claim: Claim, beneficiary: str, currency: str, net: int) -> list[Tally]:
-    """What a reward adds to the sums that caps look at: in its currency, and in those in which it counts converted."""
-    if not net:
-        return []
-    decision = candidate.decision
-    if not claim.counted_in:
-        return [
-            Tally(
-                decision.program_id, decision.payment_key, claim.rule_id, beneficiary, decision.referee_id,
-                decision.occurred_at, currency, earned=net,
-            )
-        ]  # fmt: skip
-    amounts = [(currency, net)]
-    for note in claim.counted_in:
-        rate = rate_of_note(note)
-        amounts.append((converted_currency(rate.target, currency), convert(net, rate)))
-    return [
-        Tally(
-            decision.program_id, decision.payment_key, claim.rule_id, beneficiary, decision.referee_id,
-            decision.occurred_at, filed_under, earned=amount,
-        )
-        for filed_under, amount in amounts
-        if amount
-    ]  # fmt: skip
+# Checks --------------------------------------------------------------------------------------------------------------
 
 
 def _judge(candidate: Candidate, program: Program, totals: Totals) -> Judged:

@@ -14,7 +14,8 @@ import msgspec
 from refref.core.attribution import Binding, Evidence, bind, carriers_by_referee, unclaimed_codes
 from refref.core.base import base_of
 from refref.core.claims import Candidate
-from refref.core.complete import Completed, Given, Judged, complete, stage_one_tally
+from refref.core.complete import Completed, Given, Judged, complete
+from refref.core.contributions import stage_one_tally
 from refref.core.conversions import Referee
 from refref.core.decisions import Decision
 from refref.core.evaluate import evaluate

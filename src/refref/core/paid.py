@@ -9,7 +9,8 @@ from collections.abc import Mapping
 import msgspec
 
 from refref.core.claims import Candidate
-from refref.core.complete import Completed, Given, Judged, contributions, earned_tallies, judged_by, stage_one_tally
+from refref.core.complete import Completed, Given, Judged, judged_by
+from refref.core.contributions import claim_tallies, contributions, stage_one_tally
 from refref.core.decisions import Decision, RuleOutcome, digest_of
 from refref.core.program import Program
 
@@ -53,9 +54,8 @@ def as_booked(
         own = _given(candidate, outcomes[claim.rule_id], claim.rule_no, claim.expires_at)
         given.extend(own)
         if program.outline.cap_currencies:
-            for item in own:
-                net = item.amount - item.reversed
-                tallies.extend(earned_tallies(candidate, claim, item.beneficiary_id, item.currency, net))
+            nets = [(item.beneficiary_id, item.currency, item.amount - item.reversed) for item in own]
+            tallies.extend(claim_tallies(candidate, claim, nets, tallies))
     return Completed(booked, tuple(given), contributions(tallies))
 
 

@@ -14,7 +14,8 @@ import msgspec
 
 from refref.core.claims import Candidate
 from refref.core.compiled import CompiledRule, Window
-from refref.core.complete import Completed, Judged, complete, stage_one_tally
+from refref.core.complete import Completed, Judged, complete
+from refref.core.contributions import stage_one_tally
 from refref.core.decisions import Decision
 from refref.core.paid import Key, as_booked, draft_digest
 from refref.core.periods import period_end, period_start

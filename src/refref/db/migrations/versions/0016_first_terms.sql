@@ -15,3 +15,17 @@ on conflict do nothing;
 insert into dirty_scope
 select distinct organization_id, connection_id, scope_id from decision where program_id <> '' and payment_key like '%/%'
 on conflict do nothing;
+
+-- A conversion that a cap left without anything is found again when room comes back: under caps all are judged once more.
+with capped as (
+  update decision d set is_stale = true
+  where d.program_id <> '' and d.draft_digest is not null
+    and exists (
+      select from terms t
+      where t.organization_id = d.organization_id and t.program_id = d.program_id
+        and jsonb_typeof(t.body -> 'caps') = 'array' and t.body -> 'caps' <> '[]'
+    )
+  returning d.organization_id, d.connection_id, d.scope_id
+)
+insert into dirty_scope select distinct organization_id, connection_id, scope_id from capped
+on conflict do nothing;
