@@ -160,7 +160,8 @@ def test_what_is_judged_otherwise_since_then_is_looked_at_once_more(empty_databa
         )
         connection.exec_driver_sql(
             "insert into terms (organization_id, program_id, version, effective_at, body)"
-            " values ('org_1', 'prg_1', 1, '2026-01-01Z', '{}'), ('org_1', 'prg_3', 1, '2026-01-01Z', '{\"caps\": [{}]}')"
+            " values ('org_1', 'prg_1', 1, '2026-01-01Z', '{}'),"
+            " ('org_1', 'prg_3', 1, '2026-01-01Z', '{\"caps\": [{}]}')"
         )
         for connection_id, payment, program_id, reason in (
             ("con_1", "in_unknown", "", "unknown_code"),
@@ -174,8 +175,9 @@ def test_what_is_judged_otherwise_since_then_is_looked_at_once_more(empty_databa
             connection.exec_driver_sql(
                 "insert into decision (organization_id, connection_id, payment_key, program_id, scope_id, referee_id,"
                 " outcome, reason, occurred_at, currency, paid_minor, base_minor, refunded_minor, earned_minor,"
-                f" reversed_minor, digest, body, draft_digest) values ('org_1', '{connection_id}', '{payment}', '{program_id}',"
-                f" 'cus_{payment}', 'cus_{payment}', 'refused', '{reason}', now(), 'usd', 1, 1, 0, 0, 0, '', '', '')"
+                " reversed_minor, digest, body, draft_digest) values"
+                f" ('org_1', '{connection_id}', '{payment}', '{program_id}', 'cus_{payment}',"
+                f" 'cus_{payment}', 'refused', '{reason}', now(), 'usd', 1, 1, 0, 0, 0, '', '', '')"
             )
         upgrade("0016")
         rows = connection.exec_driver_sql("select connection_id, scope_id from dirty_scope order by 2").fetchall()

@@ -1,4 +1,4 @@
-"""What is judged otherwise since then is looked at once more (SQL in the file of the same name)."""
+"""What this version judges otherwise is looked at once more (SQL in the file of the same name)."""
 
 from pathlib import Path
 
