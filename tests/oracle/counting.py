@@ -69,8 +69,8 @@ class Counted:
         raise AssertionError("the books do not come to rest")
 
     def pay(self) -> None:
-        """Pay out everything that was given so far."""
-        self.paid = {key for own in self.booked.values() for key, (made, _) in own.items() if made.given}
+        """Pay out everything that was given so far; what was paid stays paid, whatever is taken back."""
+        self.paid |= {key for own in self.booked.values() for key, (made, _) in own.items() if made.given}
 
     def paid_decisions(self) -> dict[Key, PaidDecision]:
         """What was paid out, as it is booked."""
